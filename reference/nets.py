@@ -1,0 +1,167 @@
+"""The torch.nn twins of the nets, and their parameters carried both ways.
+
+A twin is an `nn.Sequential` whose children have names, so that a trace can say where it is (`affine1`,
+`relu1`, ...). The from-scratch nets keep CS231n names and layout: `W1` (D, M) and `b1` (M,) belong to the first
+child with parameters, `W2`, `b2` to the second; a net with a single one says `W`, `b`. `nn.Linear` stores its
+weight as (M, D), so it is transposed on the way; convolution weights are (F, C, KH, KW) on both sides.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Array = NDArray[Any]
+
+
+def two_layer_net(input_dim: int = 3072, hidden: int = 100, num_classes: int = 10) -> nn.Sequential:
+    """affine - relu - affine on inputs of any shape (N, ...) that flatten to `input_dim` features."""
+    return _named(
+        flatten=nn.Flatten(),
+        affine1=nn.Linear(input_dim, hidden),
+        relu1=nn.ReLU(),
+        affine2=nn.Linear(hidden, num_classes),
+    )
+
+
+def linear_classifier(input_dim: int = 3072, num_classes: int = 10) -> nn.Sequential:
+    """One affine layer: class scores (N, C) straight from the pixels."""
+    return _named(flatten=nn.Flatten(), affine1=nn.Linear(input_dim, num_classes))
+
+
+def xor_net(hidden: int = 8) -> nn.Sequential:
+    """affine - tanh - affine from two inputs to one logit, shape (N,)."""
+    return _named(
+        affine1=nn.Linear(2, hidden), tanh1=nn.Tanh(), affine2=nn.Linear(hidden, 1), flatten=nn.Flatten(0)
+    )
+
+
+def conv_net(
+    input_dim: tuple[int, int, int] = (3, 32, 32),
+    num_filters: int = 32,
+    filter_size: int = 7,
+    hidden: int = 100,
+    num_classes: int = 10,
+) -> nn.Sequential:
+    """conv - relu - 2x2 max pool - affine - relu - affine; the convolution keeps the image's size."""
+    channels, height, width = input_dim
+    return _named(
+        conv1=nn.Conv2d(channels, num_filters, filter_size, padding=(filter_size - 1) // 2),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        affine1=nn.Linear(num_filters * (height // 2) * (width // 2), hidden),
+        relu2=nn.ReLU(),
+        affine2=nn.Linear(hidden, num_classes),
+    )
+
+
+def from_params(name: str, params: Mapping[str, Array], input_dim: tuple[int, ...] = ()) -> nn.Sequential:
+    """Build the twin called `name` with the sizes and values of `params`.
+
+    name: two_layer | linear | xor | convnet. input_dim: (C, H, W), for convnet only.
+    Raises: ValueError for an unknown name or parameters that do not fit.
+    """
+    if name == "two_layer":
+        module = two_layer_net(params["W1"].shape[0], *params["W2"].shape)
+    elif name == "linear":
+        module = linear_classifier(*params["W"].shape)
+    elif name == "xor":
+        module = xor_net(params["W1"].shape[1])
+    elif name == "convnet":
+        filters, _, size, _ = params["W1"].shape
+        channels, height, width = input_dim
+        module = conv_net((channels, height, width), filters, size, *params["W3"].shape)
+    else:
+        raise ValueError(f"no net is called {name!r}: choose two_layer, linear, xor or convnet")
+    return load(module, params)
+
+
+def load(module: nn.Sequential, params: Mapping[str, Array]) -> nn.Sequential:
+    """Copy CS231n-style parameters into the twin, in their own dtype; return the twin.
+
+    Raises: ValueError where names or shapes do not fit.
+    """
+    wanted = dict(_parameters(module))
+    if set(wanted) != set(params):
+        raise ValueError(f"the net needs parameters {sorted(wanted)} but got {sorted(params)}")
+    for name, (child, attribute) in wanted.items():
+        value = torch.from_numpy(np.array(params[name]))
+        if _transposed(child, attribute):
+            value = value.T
+        old = getattr(child, attribute)
+        if old.shape != value.shape:
+            needed = tuple(old.T.shape if _transposed(child, attribute) else old.shape)
+            raise ValueError(f"{name} has shape {params[name].shape} but the net needs {needed}")
+        setattr(child, attribute, nn.Parameter(value.to(old.device).contiguous()))
+    return module
+
+
+def dump(module: nn.Sequential) -> dict[str, Array]:
+    """The twin's parameters as NumPy copies in CS231n names and layout."""
+    return {
+        name: _layout(child, attribute).detach().cpu().numpy().copy()
+        for name, (child, attribute) in _parameters(module)
+    }
+
+
+def dump_grad(module: nn.Sequential) -> dict[str, Array]:
+    """The gradients that the last `.backward()` left in the twin, in CS231n names and layout."""
+    return {
+        name: _layout(child, attribute, grad=True).cpu().numpy().copy()
+        for name, (child, attribute) in _parameters(module)
+    }
+
+
+def objective(module: nn.Module, X: Tensor, y: Tensor, *, loss: str = "softmax", reg: float = 0.0) -> Tensor:
+    """Data loss + 0.5 * reg * (sum of squared weights, biases left out): a scalar tensor.
+
+    loss: softmax | svm | logistic. X (N, ...), y (N,) of integer labels.
+    """
+    data_loss = LOSSES[loss](module(X), y)
+    weights = [p for p in module.parameters() if p.ndim > 1]
+    penalty = sum((w * w).sum() for w in weights)
+    return data_loss + 0.5 * reg * penalty
+
+
+def svm(scores: Tensor, y: Tensor) -> Tensor:
+    """Multiclass hinge with margin 1, divided by N; `multi_margin_loss` would divide by C as well."""
+    margins = F.relu(scores - scores.gather(1, y[:, None]) + 1)
+    return (margins.sum() - margins.gather(1, y[:, None]).sum()) / len(y)
+
+
+def logistic(logits: Tensor, y: Tensor) -> Tensor:
+    """Binary cross-entropy on logits (N,) with labels in {0, 1}, mean over N."""
+    return F.binary_cross_entropy_with_logits(logits, y.to(logits.dtype))
+
+
+LOSSES = {"softmax": F.cross_entropy, "svm": svm, "logistic": logistic}
+
+
+def _named(**children: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(children))
+
+
+def _parameters(module: nn.Sequential) -> Iterator[tuple[str, tuple[nn.Module, str]]]:
+    layers = [child for child in module if next(child.parameters(), None) is not None]
+    for number, child in enumerate(layers, start=1):
+        suffix = str(number) if len(layers) > 1 else ""
+        yield f"W{suffix}", (child, "weight")
+        yield f"b{suffix}", (child, "bias")
+
+
+def _transposed(child: nn.Module, attribute: str) -> bool:
+    return isinstance(child, nn.Linear) and attribute == "weight"
+
+
+def _layout(child: nn.Module, attribute: str, *, grad: bool = False) -> Tensor:
+    tensor: Tensor = getattr(child, attribute)
+    if grad:
+        assert tensor.grad is not None, "backward() has not run"
+        tensor = tensor.grad
+    return tensor.T if _transposed(child, attribute) else tensor
