@@ -7,13 +7,14 @@ weight as (M, D), so it is transposed on the way; convolution weights are (F, C,
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 Array = NDArray[Any]
@@ -36,9 +37,7 @@ def linear_classifier(input_dim: int = 3072, num_classes: int = 10) -> nn.Sequen
 
 def xor_net(hidden: int = 8) -> nn.Sequential:
     """affine - tanh - affine from two inputs to one logit, shape (N,)."""
-    return _named(
-        affine1=nn.Linear(2, hidden), tanh1=nn.Tanh(), affine2=nn.Linear(hidden, 1), flatten=nn.Flatten(0)
-    )
+    return _named(affine1=nn.Linear(2, hidden), tanh1=nn.Tanh(), affine2=nn.Linear(hidden, 1), flatten=nn.Flatten(0))
 
 
 def conv_net(
@@ -123,10 +122,27 @@ def objective(module: nn.Module, X: Tensor, y: Tensor, *, loss: str = "softmax",
 
     loss: softmax | svm | logistic. X (N, ...), y (N,) of integer labels.
     """
-    data_loss = LOSSES[loss](module(X), y)
-    weights = [p for p in module.parameters() if p.ndim > 1]
-    penalty = sum((w * w).sum() for w in weights)
-    return data_loss + 0.5 * reg * penalty
+    return regularised(LOSSES[loss](module(X), y), module.parameters(), reg)
+
+
+def regularised(data_loss: Tensor, params: Iterable[Tensor], reg: float) -> Tensor:
+    """Data loss + 0.5 * reg * (sum of squared weights); biases, being one-dimensional, are left out."""
+    for weight in params:
+        if weight.ndim > 1:
+            data_loss = data_loss + 0.5 * reg * (weight * weight).sum()
+    return data_loss
+
+
+def scores(module: nn.Sequential, X: Tensor, *params: Tensor) -> Tensor:
+    """The twin's forward pass with CS231n-style parameters put in place of its own, in the order W1, b1, W2, ..."""
+    paths = {id(child): path for path, child in module.named_children()}
+    places = [(child, attribute) for _, (child, attribute) in _parameters(module)]
+    values = {
+        f"{paths[id(child)]}.{attribute}": value.T if _transposed(child, attribute) else value
+        for (child, attribute), value in zip(places, params, strict=True)
+    }
+    out: Tensor = functional_call(module, values, (X,))
+    return out
 
 
 def svm(scores: Tensor, y: Tensor) -> Tensor:
@@ -140,7 +156,11 @@ def logistic(logits: Tensor, y: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, y.to(logits.dtype))
 
 
-LOSSES = {"softmax": F.cross_entropy, "svm": svm, "logistic": logistic}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "softmax": F.cross_entropy,
+    "svm": svm,
+    "logistic": logistic,
+}
 
 
 def _named(**children: nn.Module) -> nn.Sequential:

@@ -1,0 +1,170 @@
+"""The contract that everything in the exam meets: `f(**inputs) -> (out, pullback)`.
+
+`out` is an array; `pullback(dout)` returns one gradient for each differentiated input, by name. Layers, losses
+and whole nets differ only in how they are brought to this shape. torch is brought to it here; a stranger's
+module in `subject.py`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array: TypeAlias = NDArray[Any]
+Inputs: TypeAlias = dict[str, Array]
+Gradients: TypeAlias = dict[str, Array]
+Pullback: TypeAlias = Callable[[Array], Gradients]
+Function: TypeAlias = Callable[..., tuple[Array, Pullback]]
+Expression: TypeAlias = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """A floating-point format and how its products are summed.
+
+    `unit` is the unit roundoff of a stored value, `accumulate` that of a running sum, `operand` that to which a
+    product's operands are rounded first (0 unless TF32), `tiny` the smallest normal number.
+    """
+
+    name: str
+    dtype: torch.dtype
+    unit: float
+    accumulate: float
+    operand: float = 0.0
+    tf32: bool = False
+
+    @property
+    def tiny(self) -> float:
+        return float(torch.finfo(self.dtype).tiny)
+
+    @property
+    def largest(self) -> float:
+        return float(torch.finfo(self.dtype).max)
+
+    @property
+    def array_dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype that holds its values without loss (float32 for bfloat16, which NumPy lacks)."""
+        name = "float32" if self.dtype == torch.bfloat16 else str(self.dtype).removeprefix("torch.")
+        return np.dtype(name)
+
+    def rounded(self, inputs: Mapping[str, Array]) -> Inputs:
+        """The inputs with every floating array rounded to this precision and held as float64."""
+        return {name: self._round(value) for name, value in inputs.items()}
+
+    def _round(self, value: Array) -> Array:
+        if value.dtype.kind != "f":
+            return value
+        tensor = torch.from_numpy(np.array(value, dtype=np.float64))
+        return tensor.to(self.dtype).to(torch.float64).numpy()
+
+
+PRECISIONS = {
+    p.name: p
+    for p in (
+        Precision(name="float64", dtype=torch.float64, unit=2.0**-53, accumulate=2.0**-53),
+        Precision(name="float32", dtype=torch.float32, unit=2.0**-24, accumulate=2.0**-24),
+        Precision(
+            name="tf32",
+            dtype=torch.float32,
+            unit=2.0**-24,
+            accumulate=2.0**-24,
+            operand=2.0**-11,
+            tf32=True,
+        ),
+        Precision(name="float16", dtype=torch.float16, unit=2.0**-11, accumulate=2.0**-24),
+        Precision(name="bfloat16", dtype=torch.bfloat16, unit=2.0**-8, accumulate=2.0**-24),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a function gave for one set of inputs: its output, and its gradients for each cotangent asked for."""
+
+    out: Array
+    grads: tuple[Gradients, ...]
+
+
+def floating(inputs: Mapping[str, Array], constant: Sequence[str] = ()) -> list[str]:
+    """The names of the inputs that are differentiated: the floating ones that are not declared constant."""
+    return [name for name, value in inputs.items() if value.dtype.kind == "f" and name not in constant]
+
+
+def answer(function: Function, inputs: Inputs, cotangents: Sequence[Array] = ()) -> Answer:
+    """Call a function of the contract once and pull every cotangent back."""
+    out, pullback = function(**inputs)
+    return Answer(out=out, grads=tuple(pullback(dout) for dout in cotangents))
+
+
+def from_torch(
+    expression: Expression,
+    precision: Precision = PRECISIONS["float64"],
+    *,
+    device: str = "cpu",
+    constant: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Function:
+    """Bring a torch expression to the contract: autograd pulls the cotangent back.
+
+    Floating arrays are cast to the precision and moved to the device on the way in; results come back as
+    NumPy arrays of the precision (bfloat16 as float32).
+    """
+
+    def function(**inputs: Array) -> tuple[Array, Pullback]:
+        names = floating(inputs, constant)
+        tensors = {name: _tensor(value, precision, device) for name, value in inputs.items()}
+        for name in names:
+            tensors[name].requires_grad_()
+        with tf32(precision.tf32):
+            out = expression(*tensors.values(), **(options or {}))
+
+        def pullback(dout: Array) -> Gradients:
+            with tf32(precision.tf32):
+                grads = torch.autograd.grad(
+                    out,
+                    [tensors[name] for name in names],
+                    _tensor(dout, precision, device),
+                    retain_graph=True,
+                    materialize_grads=True,
+                )
+            return {name: _array(grad) for name, grad in zip(names, grads, strict=True)}
+
+        return _array(out), pullback
+
+    return function
+
+
+class tf32:
+    """Switch TF32 on or off for matrix products and convolutions, and put it back: `with tf32(False): ...`."""
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+
+    def __enter__(self) -> None:
+        self.before = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+        self._set(self.enabled, self.enabled)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(*self.before)
+
+    @staticmethod
+    def _set(matmul: bool, cudnn: bool) -> None:
+        torch.backends.cuda.matmul.allow_tf32 = matmul
+        torch.backends.cudnn.allow_tf32 = cudnn
+
+
+def _tensor(value: Array, precision: Precision, device: str) -> Tensor:
+    # A private copy: torch shares memory with arrays and complains about read-only ones.
+    tensor = torch.from_numpy(np.array(value, order="C"))
+    if value.dtype.kind == "f":
+        tensor = tensor.to(precision.dtype)
+    return tensor.to(device)
+
+
+def _array(tensor: Tensor) -> Array:
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
