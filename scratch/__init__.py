@@ -1,0 +1,68 @@
+"""Layers, losses, nets and training in NumPy alone, written to be read.
+
+Start with `scratch.layers`; a net is put together in `scratch.nets`.
+"""
+
+from .init import gaussian, xavier_uniform
+from .layers import (
+    affine_backward,
+    affine_forward,
+    affine_relu_backward,
+    affine_relu_forward,
+    batchnorm_backward,
+    batchnorm_forward,
+    batchnorm_inference_backward,
+    batchnorm_inference_forward,
+    batchnorm_running,
+    dropout_backward,
+    dropout_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    relu_backward,
+    relu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from .losses import logistic_loss, softmax_loss, squared_loss, svm_loss
+from .nets import ConvNet, LinearClassifier, Net, TwoLayerNet, XorNet, three_layer_forward
+from .optim import adam, rmsprop, sgd, sgd_momentum
+
+__all__ = [
+    "ConvNet",
+    "LinearClassifier",
+    "Net",
+    "TwoLayerNet",
+    "XorNet",
+    "adam",
+    "affine_backward",
+    "affine_forward",
+    "affine_relu_backward",
+    "affine_relu_forward",
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "batchnorm_inference_backward",
+    "batchnorm_inference_forward",
+    "batchnorm_running",
+    "dropout_backward",
+    "dropout_forward",
+    "gaussian",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "logistic_loss",
+    "relu_backward",
+    "relu_forward",
+    "rmsprop",
+    "sgd",
+    "sgd_momentum",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "softmax_loss",
+    "squared_loss",
+    "svm_loss",
+    "tanh_backward",
+    "tanh_forward",
+    "three_layer_forward",
+    "xavier_uniform",
+]
