@@ -3,6 +3,7 @@
 Start with `scratch.layers`; a net is put together in `scratch.nets`.
 """
 
+from .graphs import Graph, Step, matrix_graph, scalar_graph
 from .init import gaussian, xavier_uniform
 from .layers import (
     affine_backward,
@@ -31,8 +32,10 @@ from .optim import adam, rmsprop, sgd, sgd_momentum
 
 __all__ = [
     "ConvNet",
+    "Graph",
     "LinearClassifier",
     "Net",
+    "Step",
     "TwoLayerNet",
     "XorNet",
     "adam",
@@ -51,9 +54,11 @@ __all__ = [
     "leaky_relu_backward",
     "leaky_relu_forward",
     "logistic_loss",
+    "matrix_graph",
     "relu_backward",
     "relu_forward",
     "rmsprop",
+    "scalar_graph",
     "sgd",
     "sgd_momentum",
     "sigmoid_backward",
