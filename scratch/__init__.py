@@ -4,6 +4,7 @@ Start with `scratch.layers`; a net is put together in `scratch.nets`.
 """
 
 from .graphs import Graph, Step, matrix_graph, scalar_graph
+from .checkpoint import CheckpointError
 from .init import gaussian, xavier_uniform
 from .layers import (
     affine_backward,
@@ -29,12 +30,16 @@ from .layers import (
 from .losses import logistic_loss, softmax_loss, squared_loss, svm_loss
 from .nets import ConvNet, LinearClassifier, Net, TwoLayerNet, XorNet, three_layer_forward
 from .optim import adam, rmsprop, sgd, sgd_momentum
+from .solver import DivergedError, Solver
 
 __all__ = [
+    "CheckpointError",
     "ConvNet",
+    "DivergedError",
     "Graph",
     "LinearClassifier",
     "Net",
+    "Solver",
     "Step",
     "TwoLayerNet",
     "XorNet",
