@@ -3,8 +3,8 @@
 Start with `scratch.layers`; a net is put together in `scratch.nets`.
 """
 
-from .graphs import Graph, Step, matrix_graph, scalar_graph
 from .checkpoint import CheckpointError
+from .graphs import Graph, Step, matrix_graph, scalar_graph
 from .init import gaussian, xavier_uniform
 from .layers import (
     affine_backward,
