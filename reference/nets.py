@@ -60,25 +60,28 @@ def conv_net(
     )
 
 
-def from_params(name: str, params: Mapping[str, Array], input_dim: tuple[int, ...] = ()) -> nn.Sequential:
-    """Build the twin called `name` with the sizes and values of `params`.
+def build(name: str, shapes: Mapping[str, tuple[int, ...]], input_dim: tuple[int, ...] = ()) -> nn.Sequential:
+    """A fresh twin whose sizes are those of CS231n-style parameters.
 
-    name: two_layer | linear | xor | convnet. input_dim: (C, H, W), for convnet only.
-    Raises: ValueError for an unknown name or parameters that do not fit.
+    name: two_layer | linear | xor | convnet. shapes: of each parameter. input_dim: (C, H, W), for convnet only.
+    Raises: ValueError for an unknown name.
     """
     if name == "two_layer":
-        module = two_layer_net(params["W1"].shape[0], *params["W2"].shape)
-    elif name == "linear":
-        module = linear_classifier(*params["W"].shape)
-    elif name == "xor":
-        module = xor_net(params["W1"].shape[1])
-    elif name == "convnet":
-        filters, _, size, _ = params["W1"].shape
+        return two_layer_net(shapes["W1"][0], *shapes["W2"])
+    if name == "linear":
+        return linear_classifier(*shapes["W"])
+    if name == "xor":
+        return xor_net(shapes["W1"][1])
+    if name == "convnet":
+        filters, _, _, size = shapes["W1"]
         channels, height, width = input_dim
-        module = conv_net((channels, height, width), filters, size, *params["W3"].shape)
-    else:
-        raise ValueError(f"no net is called {name!r}: choose two_layer, linear, xor or convnet")
-    return load(module, params)
+        return conv_net((channels, height, width), filters, size, *shapes["W3"])
+    raise ValueError(f"no net is called {name!r}: choose two_layer, linear, xor or convnet")
+
+
+def from_params(name: str, params: Mapping[str, Array], input_dim: tuple[int, ...] = ()) -> nn.Sequential:
+    """The twin called `name` with the sizes and the values of `params`; see `build` and `load`."""
+    return load(build(name, {key: value.shape for key, value in params.items()}, input_dim), params)
 
 
 def load(module: nn.Sequential, params: Mapping[str, Array]) -> nn.Sequential:
@@ -148,7 +151,8 @@ def scores(module: nn.Sequential, X: Tensor, *params: Tensor) -> Tensor:
 def svm(scores: Tensor, y: Tensor) -> Tensor:
     """Multiclass hinge with margin 1, divided by N; `multi_margin_loss` would divide by C as well."""
     margins = F.relu(scores - scores.gather(1, y[:, None]) + 1)
-    return (margins.sum() - margins.gather(1, y[:, None]).sum()) / len(y)
+    right = y[:, None] == torch.arange(scores.shape[1], device=y.device)
+    return margins.masked_fill(right, 0.0).sum() / len(y)
 
 
 def logistic(logits: Tensor, y: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ the expression is ill-conditioned: after cancellation, in a saturated softmax, b
 Source: Higham, Accuracy and Stability of Numerical Algorithms, chapters 3 and 4, for the bounds of a sum.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +104,7 @@ def _ceiling(precision: Precision, terms: int) -> float:
     """
     if precision.name == "float64":
         return 2.0**29
-    return max(SUM_CONSTANT, float(terms) ** 0.5)
+    return max(SUM_CONSTANT, math.sqrt(terms))
 
 
 def regression_scale(actual: Array, expected: Array) -> float:
@@ -182,6 +183,12 @@ def _log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
     return shifted - shifted.exp().sum(dim, keepdim=True).log()
 
 
+def _variance(x: Tensor, dim: list[int], correction: float = 1, keepdim: bool = False) -> Tensor:
+    centred = x - x.mean(dim, keepdim=True)
+    count = x.numel() // max(1, x.mean(dim).numel())
+    return (centred * centred).sum(dim, keepdim=keepdim) / (count - correction)
+
+
 def _batch_norm(
     x: Tensor,
     weight: Tensor,
@@ -208,6 +215,7 @@ def _batch_norm(
 COMPOSITE: dict[Any, Callable[..., Any]] = {
     aten._log_softmax.default: _log_softmax,
     aten.native_batch_norm.default: _batch_norm,
+    aten.var.correction: _variance,
     **get_decompositions(
         [
             aten._log_softmax_backward_data,
@@ -225,12 +233,21 @@ COMPOSITE: dict[Any, Callable[..., Any]] = {
 
 # Operations that only make, move, select or negate values: nothing is rounded.
 EXACT = {
-    *(aten.abs, aten.amax, aten.cat, aten.clone, aten.constant_pad_nd, aten.copy_, aten.empty, aten.fill_),
-    *(aten.full, aten.full_like, aten.gather, aten.index, aten.index_select, aten.lift_fresh, aten.maximum),
+    *(aten.abs, aten.amax, aten.arange, aten.cat, aten.clone, aten.constant_pad_nd, aten.copy_, aten.empty, aten.fill_),
+    *(
+        aten.full,
+        aten.full_like,
+        aten.gather,
+        aten.index,
+        aten.index_select,
+        aten.lift_fresh,
+        aten.masked_fill,
+        aten.maximum,
+    ),
     *(aten.max_pool2d_with_indices, aten.minimum, aten.neg, aten.new_empty, aten.new_zeros, aten.ones),
     *(aten.ones_like, aten.relu, aten.scalar_tensor, aten.scatter, aten.select_backward, aten.slice_backward),
     *(aten.sign, aten.to, aten._to_copy, aten.where, aten.zero_, aten.zeros, aten.zeros_like),
-    *(aten.empty_like, aten.new_empty_strided, aten.empty_strided, aten.detach, aten.flip),
+    *(aten.stack, aten.empty_like, aten.new_empty_strided, aten.empty_strided, aten.detach, aten.flip),
 }
 
 
