@@ -1,8 +1,9 @@
-"""The geometry that convolution and pooling share: output sizes, zero padding, what may be asked of them."""
+"""What convolution and pooling share: the geometry of windows, zero padding, and the memory order of images."""
 
 import numpy as np
 
 from ._types import Array
+from ._validate import require_axes
 
 
 def output_size(size: int, window: int, *, stride: int, pad: int = 0) -> int:
@@ -21,20 +22,9 @@ def output_size(size: int, window: int, *, stride: int, pad: int = 0) -> int:
     return (size + 2 * pad - window) // stride + 1
 
 
-def require_images(x: Array, *, complex_too: bool = False) -> None:
-    """Raise ValueError unless x is a batch of images (N, C, H, W) of floating dtype."""
-    if x.ndim != 4:
-        raise ValueError(f"x has shape {x.shape} but images need four axes (N, C, H, W)")
-    if not np.issubdtype(x.dtype, np.inexact if complex_too else np.floating):
-        raise ValueError(f"x is {x.dtype} but must be floating")
-
-
-def require_cotangent(dout: Array, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
-    """Raise ValueError unless dout has the shape and the dtype of the output it belongs to."""
-    if dout.shape != shape:
-        raise ValueError(f"dout has shape {dout.shape} but the output has shape {shape}")
-    if dout.dtype != dtype:
-        raise ValueError(f"dout is {dout.dtype} but the output is {dtype}")
+def require_images(x: Array) -> None:
+    """x is a batch of images (N, C, H, W)."""
+    require_axes("x", x, "N, C, H, W")
 
 
 def pad_images(x: Array, pad: int) -> Array:
@@ -46,3 +36,19 @@ def taps(size: int, window: int, *, stride: int) -> list[slice]:
     """For each offset j in a window, the slice of an axis of `size` that all windows see at j."""
     count = output_size(size, window, stride=stride)
     return [slice(j, j + (count - 1) * stride + 1, stride) for j in range(window)]
+
+
+def rows_first(x: Array) -> Array:
+    """Images (N, C, H, W) as (H, C, W, N), the inner layout: x's own memory if it lies so, else a copy."""
+    inner = x.transpose(2, 1, 3, 0)
+    if inner.flags.c_contiguous:
+        return inner
+    copy = np.empty(inner.shape, x.dtype)
+    for c in range(x.shape[1]):  # a channel at a time: the whole transposed at once misses the cache
+        copy[:, c] = inner[:, c]
+    return copy
+
+
+def images_first(inner: Array) -> Array:
+    """The inner layout (H, C, W, N) shown as images (N, C, H, W), without a copy."""
+    return inner.transpose(3, 1, 0, 2)

@@ -1,15 +1,18 @@
-"""Convolution (cross-correlation, as in CS231n and torch) and, from their own room, the pooling pairs.
+"""Convolution (cross-correlation, as in CS231n and torch); the pooling pairs have their own room.
 
 Axes: N images, C channels, H and W rows and columns, F filters, KH and KW the kernel's rows and columns,
-OH and OW the output's.
+OH and OW the output's. `conv_*_plain` are the definition, tap by tap; `conv_*` compute the same as matrix
+products and are what nets use. Both share one cache, so either backward may follow either forward.
 """
 
-from typing import TypeAlias
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ._types import Array
-from ._windows import output_size, pad_images, require_cotangent, require_images, taps
+from ._validate import quiet_nonfinite, require_axes, require_cotangent, require_one_dtype, require_shape
+from ._windows import images_first, output_size, pad_images, require_images, rows_first, taps
 from .pooling import avg_pool_backward, avg_pool_forward, max_pool_backward, max_pool_forward
 
 __all__ = [
@@ -24,24 +27,28 @@ __all__ = [
 ]
 
 ConvCache: TypeAlias = tuple[Array, Array, int, int]
+ConvGradients: TypeAlias = tuple[Any, Array, Array]  # dx is None where it was not asked for
 
 
 def _require_conv(x: Array, w: Array, b: Array) -> None:
-    require_images(x, complex_too=True)
-    if w.ndim != 4:
-        raise ValueError(f"w has shape {w.shape} but filters need four axes (F, C, KH, KW)")
+    require_one_dtype(x=x, w=w, b=b)
+    require_images(x)
+    require_axes("w", w, "F, C, KH, KW")
     if w.shape[1] != x.shape[1]:
         raise ValueError(f"w has {w.shape[1]} channels but x has {x.shape[1]}")
-    if b.shape != w.shape[:1]:
-        raise ValueError(f"b has shape {b.shape} but {w.shape[0]} filters need shape ({w.shape[0]},)")
-    if not x.dtype == w.dtype == b.dtype:
-        raise ValueError(f"x, w, b are {x.dtype}, {w.dtype}, {b.dtype} but must share one dtype")
+    require_shape("b", b, w.shape[:1], "one bias for each filter of w")
 
 
-@np.errstate(over="ignore", invalid="ignore")  # NaN and inf pass through in silence, as in torch
-def conv_forward_plain(
-    x: Array, w: Array, b: Array, *, stride: int = 1, pad: int = 0
-) -> tuple[Array, ConvCache]:
+def _output_shape(x: Array, w: Array, stride: int, pad: int) -> tuple[int, int]:
+    height = output_size(x.shape[2], w.shape[2], stride=stride, pad=pad)
+    return height, output_size(x.shape[3], w.shape[3], stride=stride, pad=pad)
+
+
+# ---------------------------------------------------------------- the definition
+
+
+@quiet_nonfinite
+def conv_forward_plain(x: Array, w: Array, b: Array, *, stride: int = 1, pad: int = 0) -> tuple[Array, ConvCache]:
     """The definition: one sum over channels for each of the kernel's taps.
 
     out[n, f, p, q] = b[f] + sum over c, i, j of w[f, c, i, j] * xpad[n, c, p*stride + i, q*stride + j]
@@ -52,8 +59,7 @@ def conv_forward_plain(
     Source: CS231n, convolutional networks; S4's 7x7 with 3x3 gives 5x5.
     """
     _require_conv(x, w, b)
-    height = output_size(x.shape[2], w.shape[2], stride=stride, pad=pad)
-    width = output_size(x.shape[3], w.shape[3], stride=stride, pad=pad)
+    height, width = _output_shape(x, w, stride, pad)
     xpad = pad_images(x, pad)
     out = np.zeros((x.shape[0], w.shape[0], height, width), x.dtype)
     for i, rows in enumerate(taps(xpad.shape[2], w.shape[2], stride=stride)):
@@ -63,25 +69,21 @@ def conv_forward_plain(
     return out, (x, w, stride, pad)
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def conv_backward_plain(
-    dout: Array, cache: ConvCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array]:
+@quiet_nonfinite
+def conv_backward_plain(dout: Array, cache: ConvCache, *, need_dx: bool = True) -> ConvGradients:
     """The definition's gradients, tap by tap: each product of the forward sum hands dout to both its factors.
 
     dw[f, c, i, j] = sum over n, p, q of dout[n, f, p, q] * xpad[n, c, p*stride + i, q*stride + j]
     dxpad[n, c, p*stride + i, q*stride + j] += w[f, c, i, j] * dout[n, f, p, q];
     db = dout summed over n, p, q
 
-    dout (N, F, OH, OW), cache from `conv_forward_plain`; dx (N, C, H, W) or None if not needed,
+    dout (N, F, OH, OW), cache from a forward pass; dx (N, C, H, W) or None if not needed,
     dw (F, C, KH, KW), db (F,). Raises: ValueError if dout does not fit the output.
     """
     x, w, stride, pad = cache
-    height = output_size(x.shape[2], w.shape[2], stride=stride, pad=pad)
-    width = output_size(x.shape[3], w.shape[3], stride=stride, pad=pad)
-    require_cotangent(dout, (x.shape[0], w.shape[0], height, width), x.dtype)
+    require_cotangent(dout, (x.shape[0], w.shape[0], *_output_shape(x, w, stride, pad)), x.dtype)
     xpad = pad_images(x, pad)
-    dxpad, dw = np.zeros_like(xpad), np.zeros_like(w)
+    dxpad, dw = np.zeros(xpad.shape, x.dtype), np.zeros(w.shape, w.dtype)
     for i, rows in enumerate(taps(xpad.shape[2], w.shape[2], stride=stride)):
         for j, columns in enumerate(taps(xpad.shape[3], w.shape[3], stride=stride)):
             dw[:, :, i, j] = np.einsum("nfhw,nchw->fc", dout, xpad[:, :, rows, columns])
@@ -91,5 +93,138 @@ def conv_backward_plain(
     return dx, dw, dout.sum(axis=(0, 2, 3))
 
 
-conv_forward = conv_forward_plain
-conv_backward = conv_backward_plain
+# ---------------------------------------------------------------- the same as matrix products
+
+
+@quiet_nonfinite
+def conv_forward(x: Array, w: Array, b: Array, *, stride: int = 1, pad: int = 0) -> tuple[Array, ConvCache]:
+    """`conv_forward_plain` as one matrix product an output row.
+
+    Inside, images lie as (H, C, W, N). Then all that the kernel sees from output row p is one matrix
+    V_p (KH*C*KW, OW*N), a view that it shares with its neighbours (see `_windows`), and
+    out[p] = w (F, KH*C*KW) @ V_p + b.
+    The result lies as (OH, F, OW, N) and is handed out as (N, F, OH, OW): the next layer finds the order it
+    works in. An x that lies otherwise in memory is copied into it first.
+
+    x (N, C, H, W), w (F, C, KH, KW), b (F,), of one floating dtype; out (N, F, OH, OW) of that dtype.
+    Raises: ValueError for shapes that do not fit, dtypes that differ, stride < 1, pad < 0.
+    Source: im2col of CS231n, with the kernel's width alone expanded.
+    """
+    _require_conv(x, w, b)
+    height, width = _output_shape(x, w, stride, pad)
+    inner, kernels = rows_first(x), w.transpose(0, 2, 1, 3).reshape(w.shape[0], w[:1].size)
+    out = np.empty((height, w.shape[0], width * x.shape[0]), x.dtype)
+    for row, windows in zip(out, _windows(inner, w, stride, pad), strict=True):
+        np.matmul(kernels, windows, out=row)
+        row += b[:, None]
+    out = out.reshape(height, w.shape[0], width, x.shape[0])
+    return images_first(out), (images_first(inner), w, stride, pad)
+
+
+@quiet_nonfinite
+def conv_backward(dout: Array, cache: ConvCache, *, need_dx: bool = True) -> ConvGradients:
+    """The gradients of `conv_forward`, again as matrix products.
+
+    From out[p] = w V_p + b: dw = sum over p of dout_p V_pᵀ with dout_p (F, OW*N), and db = dout summed over
+    n, p, q. dx: see `_conv_dx`; the first layer of a net has no use for it, and `need_dx=False` saves a third.
+
+    dout (N, F, OH, OW), cache from a forward pass; dx (N, C, H, W) or None if not needed,
+    dw (F, C, KH, KW), db (F,). Raises: ValueError if dout does not fit the output.
+    """
+    x, w, stride, pad = cache
+    height, width = _output_shape(x, w, stride, pad)
+    require_cotangent(dout, (x.shape[0], w.shape[0], height, width), x.dtype)
+    filters, channels, kernel_height, kernel_width = w.shape
+    inner = rows_first(dout)
+    dw = np.zeros((kernel_height * channels * kernel_width, filters), x.dtype)
+    db, ones = np.zeros(filters, x.dtype), np.ones(width * x.shape[0], x.dtype)
+    for row, windows in zip(inner, _windows(rows_first(x), w, stride, pad), strict=True):
+        flat = row.reshape(filters, ones.size)
+        dw += windows @ flat.T  # this way round OpenBLAS is half as fast again as flat @ windows.T
+        db += flat @ ones
+    dw = dw.reshape(kernel_height, channels, kernel_width, filters).transpose(3, 1, 0, 2)
+    return (_conv_dx(inner, cache) if need_dx else None), np.ascontiguousarray(dw), db
+
+
+def _windows(inner: Array, w: Array, stride: int, pad: int) -> Iterator[Array]:
+    """For each output row in turn all the pixels its windows see, V_p (KH*C*KW, OW*N): im2col without its bulk.
+
+    Only the kernel's width is expanded: R[h, (c, j), (q, n)] = xpad[h, c, q*stride + j, n], KW times the image
+    where im2col takes KH*KW. The rows (i, c, j) of V_p are then the rows of R from h = p*stride on, KH*C*KW of
+    them, one after another in memory: a view that BLAS takes, whatever the stride.
+
+    Rows are expanded in blocks no larger than x and out together, which bounds the memory.
+    """
+    filters, channels, kernel_height, kernel_width = w.shape
+    height, width = _output_shape(images_first(inner), w, stride, pad)
+    row_size = channels * kernel_width * width * inner.shape[3]
+    budget = inner.size + height * filters * width * inner.shape[3]
+    block = max(1, (budget // max(row_size, 1) - kernel_height) // stride + 1)
+    for first in range(0, height, block):
+        count = min(block, height - first)
+        rows = (count - 1) * stride + kernel_height
+        expanded = _expand_width(inner, w, slice(first * stride, first * stride + rows), stride, pad)
+        for p in range(0, count * stride, stride):
+            seen = expanded[p : p + kernel_height]
+            yield seen.reshape(kernel_height * channels * kernel_width, width * inner.shape[3])
+
+
+def _expand_width(inner: Array, w: Array, rows: slice, stride: int, pad: int) -> Array:
+    """R (rows, C, KW, OW, N) for a range of padded rows: R[h, c, j, q, n] = xpad[h, c, q*stride + j, n]."""
+    height, channels, columns, images = inner.shape
+    width = output_size(columns, w.shape[3], stride=stride, pad=pad)
+    expanded = np.empty((rows.stop - rows.start, channels, w.shape[3], width, images), inner.dtype)
+    top, bottom = np.clip([pad - rows.start, pad + height - rows.start], 0, len(expanded)).tolist()
+    expanded[:top], expanded[bottom:] = 0, 0
+    seen = inner[top + rows.start - pad : bottom + rows.start - pad]
+    for j in range(w.shape[3]):
+        # windows left ... right - 1 see a pixel of the image at offset j, the others see padding
+        left, right = np.clip([-((j - pad) // stride), (columns - 1 + pad - j) // stride + 1], 0, width).tolist()
+        right = max(left, right)
+        start = left * stride + j - pad
+        column = expanded[top:bottom, :, j]
+        column[:, :, :left], column[:, :, right:] = 0, 0
+        column[:, :, left:right] = seen[:, :, start : start + (right - left) * stride : stride]
+    return expanded
+
+
+def _conv_dx(dout: Array, cache: ConvCache) -> Array:
+    """dx (N, C, H, W) from dout (OH, F, OW, N): one matrix product an input row, then KW shifted adds.
+
+    Output row p sees padded row h through tap i = h - p*stride. The p that see h follow one another, so their
+    rows of dout are one matrix (taps*F, OW*N), and
+    spread[j, c, q, n] = sum over p, f of w[f, c, h - p*stride, j] * dout[p, f, q, n]
+    is one product, with nothing to scatter over height. It lands at dxpad[h, c, q*stride + j, n]. While they
+    are summed, columns a stride apart lie side by side, so that each of the KW adds is one run of memory.
+    """
+    x, w, stride, pad = cache
+    images, channels, height, columns = x.shape
+    rows, filters, width, _ = dout.shape
+    flat = dout.reshape(rows * filters, width * images)
+    kernels = [_turned(w[:, :, phase::stride]) for phase in range(stride)]
+    product = np.empty((w.shape[3] * channels, width * images), x.dtype)
+    spread = product.reshape(w.shape[3], channels, width, images)
+    sums = np.empty((stride, channels, -(-(columns + 2 * pad) // stride), images), x.dtype)
+    dx = np.empty((height, channels, columns, images), x.dtype)
+    for h in range(height):
+        kernel = kernels[(h + pad) % stride]
+        taps_here = kernel.shape[1] // filters if filters else 0
+        base = (h + pad) // stride - taps_here + 1  # the output row that the last of these taps belongs to
+        first, last = max(base, 0), min(base + taps_here, rows)
+        sums[:] = 0
+        if first < last:
+            facing = kernel[:, (first - base) * filters : (last - base) * filters]
+            np.matmul(facing, flat[first * filters : last * filters], out=product)
+            for j in range(w.shape[3]):
+                sums[j % stride, :, j // stride : j // stride + width] += spread[j]
+        for phase in range(stride):
+            skip = max(-((phase - pad) // stride), 0)
+            into = dx[h, :, skip * stride + phase - pad :: stride]
+            into[:] = sums[phase, :, skip : skip + into.shape[1]]
+    return images_first(dx)
+
+
+def _turned(w: Array) -> Array:
+    """Kernels (F, C, T, KW) as the matrix (KW*C, T*F) that meets rows of dout in order: the last tap first."""
+    filters, channels, count, width = w.shape
+    return w[:, :, ::-1].transpose(3, 1, 2, 0).reshape(width * channels, count * filters)
