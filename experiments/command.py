@@ -1,0 +1,133 @@
+"""The command line that all experiments share, made from an experiment's frozen Config.
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config(Common):
+        hidden: int = option(50, "units of the hidden layer")
+
+    if __name__ == "__main__":
+        command(Config, main, SMOKE)()
+
+Every field becomes an option of the same name; `--smoke` swaps in the small settings of SMOKE wherever nothing
+else was asked for. What cannot be used (an option, a device, a folder of images) ends the command with exit
+status 2 and one line that says why.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+
+def option(default: Any, text: str, *, choices: tuple[str, ...] = (), kind: type | None = None) -> Any:
+    """A Config field with its default, its line in --help, what it may be chosen from, and its type.
+
+    kind: needed only where the default is None.
+    """
+    return field(default=default, metadata={"help": text, "choices": choices, "kind": kind or type(default)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What every experiment can be told."""
+
+    seed: int = option(0, "seed of the first run; the others count on from it")
+    data: str = option("synthetic", "synthetic, cifar10, or the path of an image folder")
+    root: str | None = option(None, "folder of CIFAR-10's archive (with --data cifar10)", kind=str)
+    download: bool = option(False, "fetch CIFAR-10 if it is missing (with --data cifar10)")
+    backend: str = option("scratch", "who computes", choices=("scratch", "torch"))
+    device: str = option("auto", "where torch computes", choices=("auto", "cpu", "cuda"))
+    out: str | None = option(None, "folder of the run [default: runs/NAME/TIME]", kind=str)
+
+    def run_seeds(self) -> range:
+        """The seeds of the runs, where an experiment has `seeds` of them.
+
+        Raises: ValueError if that is no run at all.
+        """
+        count = getattr(self, "seeds", 1)
+        if count < 1:
+            raise ValueError(f"seeds is {count} but at least one run is needed")
+        return range(self.seed, self.seed + count)
+
+
+Settings = TypeVar("Settings", bound=Common)
+
+
+def command(config: type[Settings], main: Callable[[Settings], object], smoke: Mapping[str, Any]) -> click.Command:
+    """The click command of an experiment: its question is the help text, its Config the options."""
+    module = sys.modules[main.__module__]
+
+    @click.pass_context
+    def run(context: click.Context, /, smoke_run: bool, **chosen: Any) -> None:
+        if smoke_run:
+            unset = {name for name in chosen if context.get_parameter_source(name) is ParameterSource.DEFAULT}
+            chosen |= {name: value for name, value in smoke.items() if name in unset}
+        try:
+            main(config(**chosen))
+        except (ValueError, OSError) as error:
+            raise click.UsageError(str(error)) from None
+
+    options: list[click.Parameter] = [_click_option(item) for item in fields(config)]
+    options.append(click.Option(["--smoke", "smoke_run"], is_flag=True, help="small settings: a run of seconds"))
+    text = inspect.getdoc(module)
+    name = f"python -m experiments.{module.__spec__.name.rpartition('.')[2]}" if module.__spec__ else None
+    return click.Command(name, callback=run, params=options, help=text, context_settings={"show_default": True})
+
+
+def resolve_device(backend: str, device: str) -> str:
+    """The device that is meant: cpu or cuda.
+
+    Raises: ValueError where it is not there or the backend cannot use it.
+    """
+    if backend == "scratch":
+        if device == "cuda":
+            raise ValueError("the scratch backend is NumPy on the CPU: use --backend torch with --device cuda")
+        return "cpu"
+    if device == "cpu":
+        return device
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise ValueError("torch sees no CUDA device here: use --device cpu or --device auto")
+    return "cpu"
+
+
+class _Numbers(click.ParamType[tuple[Any, ...]]):
+    """Numbers separated by commas, as a tuple of the type of the first default."""
+
+    name = "numbers"
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(self.kind(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of {self.kind.__name__}s separated by commas", param, ctx)
+
+
+def _click_option(item: Field[Any]) -> click.Option:
+    default = None if item.default is MISSING else item.default
+    choices = item.metadata.get("choices", ())
+    flag = isinstance(default, bool)
+    kind: Any = None if flag else item.metadata["kind"]
+    if choices:
+        kind = click.Choice(choices)
+    elif isinstance(default, tuple):
+        kind = _Numbers(type(default[0]))
+    return click.Option(
+        [f"--{item.name.replace('_', '-')}", item.name],
+        default=default,
+        type=kind,
+        is_flag=flag,
+        show_default=",".join(map(str, default)) if isinstance(default, tuple) else default not in (None, False, ""),
+        help=item.metadata.get("help"),
+    )
