@@ -153,20 +153,20 @@ def _windows(inner: Array, w: Array, stride: int, pad: int) -> Iterator[Array]:
     where im2col takes KH*KW. The rows (i, c, j) of V_p are then the rows of R from h = p*stride on, KH*C*KW of
     them, one after another in memory: a view that BLAS takes, whatever the stride.
 
-    Rows are expanded in blocks no larger than x and out together, which bounds the memory.
+    Rows are expanded in blocks no larger than x and twice out together, which bounds the memory.
     """
     filters, channels, kernel_height, kernel_width = w.shape
     height, width = _output_shape(images_first(inner), w, stride, pad)
     row_size = channels * kernel_width * width * inner.shape[3]
-    budget = inner.size + height * filters * width * inner.shape[3]
+    budget = inner.size + 2 * height * filters * width * inner.shape[3]
     block = max(1, (budget // max(row_size, 1) - kernel_height) // stride + 1)
     for first in range(0, height, block):
         count = min(block, height - first)
         rows = (count - 1) * stride + kernel_height
         expanded = _expand_width(inner, w, slice(first * stride, first * stride + rows), stride, pad)
-        for p in range(0, count * stride, stride):
-            seen = expanded[p : p + kernel_height]
-            yield seen.reshape(kernel_height * channels * kernel_width, width * inner.shape[3])
+        flat = expanded.reshape(rows * channels * kernel_width, width * inner.shape[3])
+        for p in range(0, count * stride * channels * kernel_width, stride * channels * kernel_width):
+            yield flat[p : p + kernel_height * channels * kernel_width]
 
 
 def _expand_width(inner: Array, w: Array, rows: slice, stride: int, pad: int) -> Array:
@@ -174,13 +174,14 @@ def _expand_width(inner: Array, w: Array, rows: slice, stride: int, pad: int) ->
     height, channels, columns, images = inner.shape
     width = output_size(columns, w.shape[3], stride=stride, pad=pad)
     expanded = np.empty((rows.stop - rows.start, channels, w.shape[3], width, images), inner.dtype)
-    top, bottom = np.clip([pad - rows.start, pad + height - rows.start], 0, len(expanded)).tolist()
+    top = min(max(pad - rows.start, 0), len(expanded))
+    bottom = min(max(pad + height - rows.start, top), len(expanded))
     expanded[:top], expanded[bottom:] = 0, 0
     seen = inner[top + rows.start - pad : bottom + rows.start - pad]
     for j in range(w.shape[3]):
         # windows left ... right - 1 see a pixel of the image at offset j, the others see padding
-        left, right = np.clip([-((j - pad) // stride), (columns - 1 + pad - j) // stride + 1], 0, width).tolist()
-        right = max(left, right)
+        left = min(max(-((j - pad) // stride), 0), width)
+        right = min(max((columns - 1 + pad - j) // stride + 1, left), width)
         start = left * stride + j - pad
         column = expanded[top:bottom, :, j]
         column[:, :, :left], column[:, :, right:] = 0, 0

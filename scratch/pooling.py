@@ -125,8 +125,9 @@ def max_pool_backward(dout: Array, cache: MaxPoolCache) -> Array:
     if integer is None:
         return max_pool_backward_plain(dout, cache)
     inner, rows = rows_first(x), rows_first(dout).view(integer)
-    dx = np.zeros(inner.shape, x.dtype)
     apart = stride >= max(pool_height, pool_width)  # no pixel lies in two windows
+    every = apart and dout.size * pool_height * pool_width == x.size  # each pixel lies in one
+    dx = (np.empty if every else np.zeros)(inner.shape, x.dtype)
     best, share = np.empty(rows.shape[1:], x.dtype), np.empty(rows.shape[1:], integer)
     for p, row in enumerate(rows):
         left, entries = row.copy(), _row_of_windows(inner, p, cache)
@@ -151,8 +152,8 @@ def _row_of_windows(inner: Array, p: int, cache: MaxPoolCache) -> list[Array]:
 
 def _row_maximum(entries: list[Array], out: Array) -> None:
     """The largest of the entries, element by element, into out; NaN where one of them is."""
-    out[...] = entries[0]
-    for entry in entries[1:]:
+    np.maximum(entries[0], entries[-1], out=out)
+    for entry in entries[1:-1]:
         np.maximum(out, entry, out=out)
 
 
