@@ -254,7 +254,7 @@ class ConvNet(Net):
         if filter_size % 2 != 1:
             raise ValueError(f"filter_size is {filter_size} but must be odd to keep the image's size")
         self.dtype, self.reg, self.pad = np.dtype(dtype), float(reg), filter_size // 2
-        channels, height, width = input_dim
+        channels, height, width = self.input_dim = input_dim
         shapes = {
             "W1": (num_filters, channels, filter_size, filter_size),
             "W2": (num_filters * (height // 2) * (width // 2), hidden),
