@@ -4,6 +4,19 @@ Start with `scratch.layers`; a net is put together in `scratch.nets`.
 """
 
 from .checkpoint import CheckpointError
+from .conv import (
+    avg_pool_backward,
+    avg_pool_forward,
+    conv_backward,
+    conv_backward_plain,
+    conv_forward,
+    conv_forward_plain,
+    max_pool_backward,
+    max_pool_backward_plain,
+    max_pool_forward,
+    max_pool_forward_plain,
+)
+from .fused import FusedConvNet, FusedTwoLayerNet, fuse
 from .graphs import Graph, Step, matrix_graph, scalar_graph
 from .init import gaussian, xavier_uniform
 from .layers import (
@@ -36,6 +49,8 @@ __all__ = [
     "CheckpointError",
     "ConvNet",
     "DivergedError",
+    "FusedConvNet",
+    "FusedTwoLayerNet",
     "Graph",
     "LinearClassifier",
     "Net",
@@ -48,18 +63,29 @@ __all__ = [
     "affine_forward",
     "affine_relu_backward",
     "affine_relu_forward",
+    "avg_pool_backward",
+    "avg_pool_forward",
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_inference_backward",
     "batchnorm_inference_forward",
     "batchnorm_running",
+    "conv_backward",
+    "conv_backward_plain",
+    "conv_forward",
+    "conv_forward_plain",
     "dropout_backward",
     "dropout_forward",
+    "fuse",
     "gaussian",
     "leaky_relu_backward",
     "leaky_relu_forward",
     "logistic_loss",
     "matrix_graph",
+    "max_pool_backward",
+    "max_pool_backward_plain",
+    "max_pool_forward",
+    "max_pool_forward_plain",
     "relu_backward",
     "relu_forward",
     "rmsprop",

@@ -13,7 +13,14 @@ import numpy as np
 from ._types import Array
 from ._validate import quiet_nonfinite, require_axes, require_cotangent, require_one_dtype, require_shape
 from ._windows import images_first, output_size, pad_images, require_images, rows_first, taps
-from .pooling import avg_pool_backward, avg_pool_forward, max_pool_backward, max_pool_forward
+from .pooling import (
+    avg_pool_backward,
+    avg_pool_forward,
+    max_pool_backward,
+    max_pool_backward_plain,
+    max_pool_forward,
+    max_pool_forward_plain,
+)
 
 __all__ = [
     "avg_pool_backward",
@@ -23,7 +30,9 @@ __all__ = [
     "conv_forward",
     "conv_forward_plain",
     "max_pool_backward",
+    "max_pool_backward_plain",
     "max_pool_forward",
+    "max_pool_forward_plain",
 ]
 
 ConvCache: TypeAlias = tuple[Array, Array, int, int]
