@@ -16,7 +16,7 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms, chapters 3 and 4
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ AMPLITUDE = 16.0
 SUM_CONSTANT = 4.0
 
 aten = torch.ops.aten
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,26 +60,44 @@ def tolerances(
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> tuple[Tolerance, tuple[dict[str, Tolerance], ...]]:
-    """The tolerance of the output, and of every gradient for each cotangent.
+    """The tolerance of an expression's output, and of every gradient for each cotangent.
 
-    truth: the float64 answer for the same inputs and cotangents. Seeds fix the disturbances.
+    truth: the float64 answer for the same inputs and cotangents. The seed fixes the disturbances.
     """
     function = from_torch(expression, constant=constant, options=options)
+
+    def compute() -> dict[tuple[int, str], Array]:
+        return _flat(answer(function, inputs, cotangents))
+
+    found = spread(compute, _flat(truth), precision, seed=seed)
+    grads = tuple({name: found[i, name] for name in of_cotangent} for i, of_cotangent in enumerate(truth.grads))
+    return found[OUT], grads
+
+
+def spread(
+    compute: Callable[[], dict[K, Array]], truth: Mapping[K, Array], precision: Precision, *, seed: int = 0
+) -> dict[K, Tolerance]:
+    """The tolerance of every named array that `compute` returns, from its disturbed runs.
+
+    compute: a torch computation in float64, forward and backward. truth: what it returns undisturbed.
+    """
     rounding = Rounding(precision, seed)
-    runs: list[Answer] = []
+    runs = []
     for _ in range(REPEATS):
         with rounding:
-            runs.append(answer(function, inputs, cotangents))
-    terms = rounding.longest_sum
-    out = _tolerance(truth.out, [run.out for run in runs], precision, terms)
-    grads = tuple(
-        {
-            name: _tolerance(expected, [run.grads[i][name] for run in runs], precision, terms)
-            for name, expected in of_cotangent.items()
-        }
-        for i, of_cotangent in enumerate(truth.grads)
-    )
-    return out, grads
+            runs.append(compute())
+    return {
+        name: _tolerance(expected, [run[name] for run in runs], precision, rounding.longest_sum)
+        for name, expected in truth.items()
+    }
+
+
+OUT = (-1, "out")
+
+
+def _flat(found: Answer) -> dict[tuple[int, str], Array]:
+    grads = {(i, name): grad for i, of_cotangent in enumerate(found.grads) for name, grad in of_cotangent.items()}
+    return {OUT: found.out, **grads}
 
 
 def _tolerance(expected: Array, runs: list[Array], precision: Precision, terms: int) -> Tolerance:
@@ -131,6 +150,10 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.precision = precision
         self.generator = torch.Generator().manual_seed(seed)
         self.longest_sum = 1
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing here is compiled, and importing the compiler takes a second and a half
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -124,12 +124,9 @@ def from_torch(
 
         def pullback(dout: Array) -> Gradients:
             with tf32(precision.tf32):
+                start = _Start.apply(out, _tensor(dout, precision, device))
                 grads = torch.autograd.grad(
-                    out,
-                    [tensors[name] for name in names],
-                    _tensor(dout, precision, device),
-                    retain_graph=True,
-                    materialize_grads=True,
+                    start, [tensors[name] for name in names], retain_graph=True, materialize_grads=True
                 )
             return {name: _array(grad) for name, grad in zip(names, grads, strict=True)}
 
@@ -155,6 +152,25 @@ class tf32:
     def _set(matmul: bool, cudnn: bool) -> None:
         torch.backends.cuda.matmul.allow_tf32 = matmul
         torch.backends.cudnn.allow_tf32 = cudnn
+
+
+class _Start(torch.autograd.Function):
+    """A scalar whose gradient with respect to `out` is `dout`: where a backward pass starts.
+
+    `torch.autograd.grad(out, ..., dout)` does the same, after importing a computer algebra system.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, out: Tensor, dout: Tensor) -> Tensor:
+        if dout.shape != out.shape:
+            raise ValueError(f"dout has shape {tuple(dout.shape)} but the output has {tuple(out.shape)}")
+        ctx.save_for_backward(dout)
+        return out.new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, _: Tensor) -> tuple[Tensor, None]:
+        (dout,) = ctx.saved_tensors
+        return dout, None
 
 
 def _tensor(value: Array, precision: Precision, device: str) -> Tensor:
