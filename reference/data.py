@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference.cache import Entry, cache_dir, cached, fingerprint
+from reference.errors import InputError
 from reference.progress import progress
 
 Array = NDArray[Any]
@@ -33,7 +34,7 @@ CIFAR10_CLASSES = (
 # fmt: on
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """The images are missing, incomplete or unreadable; the message says what to do."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from reference.errors import InputError
 from reference.vjp import Array
 
 Params = dict[str, Array]
@@ -22,7 +23,7 @@ ROWS, BATCH = 200, 20
 PER_EPOCH = ROWS // BATCH
 
 
-class UnusableError(ValueError):
+class UnusableError(InputError):
     """The subject cannot be trained at all: it has no such net, or the net cannot be built."""
 
 

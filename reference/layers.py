@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reference import nets
+from reference.errors import InputError
 from reference.vjp import Expression, Inputs
 
 Rng = np.random.Generator
@@ -434,8 +435,8 @@ LAYERS: tuple[Layer, ...] = (
 
 
 def row(name: str) -> Layer:
-    """The row of that name. Raises: ValueError that lists the names."""
+    """The row of that name. Raises: InputError that lists the names."""
     for layer in LAYERS:
         if layer.name == name:
             return layer
-    raise ValueError(f"no layer is called {name!r}: choose from {', '.join(layer.name for layer in LAYERS)}")
+    raise InputError(f"no layer is called {name!r}: choose from {', '.join(layer.name for layer in LAYERS)}")

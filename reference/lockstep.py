@@ -6,26 +6,22 @@ disturbed runs of torch derive (`oracle_run`). In the second the rate is halved 
 use of the rate is judged too, step by step. Where they part, `parting` names step, parameter and term.
 """
 
-import json
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
 import numpy as np
-import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from reference.compare import Verdict
-from reference.journal import CASES, CONFIGS, PER_EPOCH, Journal, Params, UnusableError, find_rule, record
+from reference.journal import CASES, CONFIGS, PER_EPOCH, Journal, Params, find_rule, record
 from reference.oracle_run import RUNS, FreeRun, allowances, largest_difference
 from reference.parting import Known, Parting, difference, explain, known_differences
 from reference.progress import progress
+from reference.report import environment
 from reference.subject import ModuleSubject, SubjectError, load
 
 HALVINGS = 3  # epochs of the run with a falling rate
@@ -173,48 +169,12 @@ def _report(constant: Journal, falling: Journal, beside: _Beside, parting: Parti
 FORMAT_VERSION = 1
 
 
-class _Unusable(click.ClickException):
-    exit_code = 2
-
-
-@click.command()
-@click.argument("net", type=click.Choice(list(CASES)))
-@click.option("--subject", default="scratch", show_default=True, help="Module or .py file with nets and update rules.")
-@click.option("--rule", "rules", type=click.Choice(list(CONFIGS)), multiple=True, help="Only this rule (repeatable).")
-@click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Steps beside torch.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the record here.")
-def command(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: int, json_file: Path | None) -> None:
-    """Train NET beside torch.optim, step for step, and say where, if anywhere, the two part.
-
-    Exit status: 0 every rule stays within its tolerance, 1 one does not, 2 the subject or an option is unusable.
-    """
-    chosen = list(dict.fromkeys(rules)) or list(CONFIGS)
-    try:
-        reports = _run(_module(subject), net, chosen, steps, seed)
-    except (SubjectError, UnusableError) as error:
-        raise _Unusable(str(error)) from error
-    if json_file is not None:
-        try:
-            json_file.write_text(json.dumps(record_of(reports, subject=subject, net=net, seed=seed), indent=1) + "\n")
-        except OSError as error:
-            raise _Unusable(f"cannot write the record: {error}") from error
-    _show(reports, f"lockstep {net}: {subject} beside torch.optim {torch.__version__}, float64, seed {seed}")
-    if any(report.verdict is not Verdict.PASS for report in reports):
-        raise SystemExit(1)
-
-
 def record_of(reports: list[RuleReport], *, subject: str, net: str, seed: int) -> dict[str, Any]:
     """The JSON record: format and version, what was run where, one entry a rule, whether all passed."""
     return {
-        "format": "scratchproof lockstep",
+        "format": "scratchproof-lockstep",
         "version": FORMAT_VERSION,
-        "environment": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "platform": platform.platform(),
-        },
+        "environment": environment(),
         "subject": subject,
         "net": net,
         "seed": seed,
@@ -222,6 +182,26 @@ def record_of(reports: list[RuleReport], *, subject: str, net: str, seed: int) -
         "results": [asdict(report) for report in reports],
         "passed": all(report.verdict is Verdict.PASS for report in reports),
     }
+
+
+def run(subject: str, net: str, rules: Sequence[str], *, steps: int, seed: int) -> list[RuleReport]:
+    """Judge each rule of the subject on one net, with a progress bar on a terminal.
+
+    Raises: SubjectError or UnusableError, both ValueErrors, for a subject that cannot be trained.
+    """
+    return _run(_module(subject), net, list(dict.fromkeys(rules)) or list(CONFIGS), steps, seed)
+
+
+def show(console: Console, reports: list[RuleReport]) -> None:
+    """Print a line a rule, the conventions that matter, and where a rule parts from torch."""
+    console.print(_verdicts(reports))
+    if any(report.known for report in reports):
+        console.print(_conventions(reports))
+    for report in reports:
+        if report.parting is not None and not report.parting.convention:
+            console.print(f"[bold]{report.rule}[/bold] parts at {escape(str(report.parting))}", soft_wrap=True)
+        if report.message:
+            console.print(f"{report.rule}: {escape(report.message)}", soft_wrap=True, highlight=False)
 
 
 def _module(subject: str) -> ModuleType:
@@ -244,19 +224,6 @@ def _run(module: ModuleType, net: str, rules: list[str], steps: int, seed: int) 
 
             reports.append(lockstep(module, net, rule, steps=steps, seed=seed, advance=advance))
     return reports
-
-
-def _show(reports: list[RuleReport], title: str) -> None:
-    console = Console()
-    console.print(title, soft_wrap=True, highlight=False)
-    console.print(_verdicts(reports))
-    if any(report.known for report in reports):
-        console.print(_conventions(reports))
-    for report in reports:
-        if report.parting is not None and not report.parting.convention:
-            console.print(f"[bold]{report.rule}[/bold] parts at {escape(str(report.parting))}", soft_wrap=True)
-        if report.message:
-            console.print(f"{report.rule}: {escape(report.message)}", soft_wrap=True, highlight=False)
 
 
 def _verdicts(reports: list[RuleReport]) -> Table:

@@ -21,11 +21,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from reference.errors import InputError
 from reference.layers import Case, Layer
 from reference.vjp import PRECISIONS, Array, Function, Gradients, Inputs, Precision, Pullback, floating, from_torch
 
 
-class SubjectError(ValueError):
+class SubjectError(InputError):
     """The subject cannot be examined at all: no such file, it does not import, no such device."""
 
 

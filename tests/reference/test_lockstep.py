@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 import scratch
+from reference.cli import main
 from reference.compare import Verdict
 from reference.journal import BATCH, CASES, CONFIGS, UnusableError
-from reference.lockstep import RuleReport, command, lockstep
+from reference.lockstep import RuleReport, lockstep
 
 
 def subject(**changes):
@@ -360,12 +361,13 @@ def sgd(w, dw, config):
 def test_the_command_passes_scratch_and_writes_the_record(tmp_path):
     out = tmp_path / "record.json"
     result = CliRunner().invoke(
-        command, ["linear", "--rule", "sgd", "--rule", "adam", "--steps", "4", "--seed", "3", "--json", str(out)]
+        main,
+        ["lockstep", "linear", "--rule", "sgd", "--rule", "adam", "--steps", "4", "--seed", "3", "--json", str(out)],
     )
     assert result.exit_code == 0, result.output
     assert "PASS" in result.output
     record = json.loads(out.read_text())
-    assert (record["format"], record["version"], record["passed"]) == ("scratchproof lockstep", 1, True)
+    assert (record["format"], record["version"], record["passed"]) == ("scratchproof-lockstep", 1, True)
     assert (record["subject"], record["net"], record["seed"]) == ("scratch", "linear", 3)
     assert [entry["rule"] for entry in record["results"]] == ["sgd", "adam"]
     assert set(record["results"][0]) == set(RuleReport.__slots__)
@@ -375,7 +377,7 @@ def test_the_command_passes_scratch_and_writes_the_record(tmp_path):
 def test_the_command_fails_a_planted_file_and_says_where(tmp_path):
     path = tmp_path / "planted.py"
     path.write_text(PLANTED_FILE)
-    result = CliRunner().invoke(command, ["linear", "--subject", str(path), "--rule", "sgd", "--steps", "4"])
+    result = CliRunner().invoke(main, ["lockstep", "linear", "--subject", str(path), "--rule", "sgd", "--steps", "4"])
     assert result.exit_code == 1
     assert "sgd parts at step 1, W, learning rate: the step goes uphill" in result.output.replace("\n", " ")
 
@@ -389,11 +391,11 @@ def test_the_command_fails_a_planted_file_and_says_where(tmp_path):
         (["no_such_net"], "no_such_net"),
         (["linear", "--rule", "adamw"], "adamw"),
         (["linear", "--steps", "0"], "0"),
-        (["linear", "--rule", "sgd", "--steps", "1", "--json", "/no/such/folder/x.json"], "cannot write the record"),
+        (["linear", "--rule", "sgd", "--steps", "1", "--json", "/no/such/folder/x.json"], "there is no folder"),
     ],
     ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_what_is_unusable_exits_with_two(arguments, message):
-    result = CliRunner().invoke(command, arguments)
+    result = CliRunner().invoke(main, ["lockstep", *arguments])
     assert result.exit_code == (1 if message == "json has no sgd" else 2), result.output
     assert message in result.output
