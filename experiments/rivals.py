@@ -30,6 +30,7 @@ class Contest:
 
     run: by name, what is timed. answer: by name, what it computes, as arrays; a limit (less than the whole
     computation, such as the products alone) has none. terms: how many numbers the longest sum adds up.
+    given: the bytes of the inputs, where memory is looked at. notes: why a rival is missing.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Contest:
     run: Mapping[str, Callable[[], object]]
     answer: Mapping[str, Callable[[], list[Array]]]
     terms: int
+    given: int = 0
     notes: dict[str, str] = field(default_factory=dict)
     baseline: str = "torch"
 
@@ -64,7 +66,9 @@ def disagreements(contest: Contest) -> dict[str, float]:
 # ---------------------------------------------------------------- the two-layer net
 
 
-def two_layer(hidden: int, batch: int, dtype: str, *, inputs: int = 3072, compiled: bool = False) -> Contest:
+def two_layer(
+    hidden: int, batch: int, dtype: str, *, inputs: int = 3072, compiled: bool = False, cuda: bool = False
+) -> Contest:
     """A step of SGD on the two-layer net with softmax and L2."""
     rng = np.random.default_rng(hidden + batch)
     X = rng.standard_normal((BATCHES, batch, inputs)).astype(dtype)
@@ -80,6 +84,8 @@ def two_layer(hidden: int, batch: int, dtype: str, *, inputs: int = 3072, compil
     notes: dict[str, str] = {}
     if compiled:
         makers["torch.compile"] = _compiled
+    if cuda:
+        makers["torch, CUDA"] = _torch_eager(lambda: twins.two_layer_net(inputs, hidden, 10).cuda())
     contest = _steps(f"two-layer step, H {hidden}, batch {batch}, {dtype}", makers, start, X, y, notes)
     products = {"the products alone": _products(start["W1"], X)}
     operations = 4.0 * batch * inputs * hidden
@@ -93,7 +99,7 @@ def two_layer(hidden: int, batch: int, dtype: str, *, inputs: int = 3072, compil
     )
 
 
-def conv_net(batch: int, *, size: int = 32, filters: int = 32, hidden: int = 100) -> Contest:
+def conv_net(batch: int, *, size: int = 32, filters: int = 32, hidden: int = 100, cuda: bool = False) -> Contest:
     """A step of SGD on the ConvNet (7x7 kernels) in float32."""
     rng = np.random.default_rng(batch)
     X = rng.standard_normal((2, batch, 3, size, size)).astype(np.float32)
@@ -109,6 +115,8 @@ def conv_net(batch: int, *, size: int = 32, filters: int = 32, hidden: int = 100
         "scratch": _fused(net),
         "scratch, plain": _plain(net),
     }
+    if cuda:
+        makers["torch, CUDA"] = _torch_eager(lambda: twins.conv_net(shape, filters, 7, hidden, 10).cuda())
     contest = _steps(f"ConvNet step, batch {batch}, float32", makers, net().params, X, y, {})
     operations = 2.0 * 2 * batch * size * size * filters * 3 * 49 + 6.0 * batch * filters * size * size / 4 * hidden
     return Contest(
@@ -123,10 +131,7 @@ def _steps(
     run: dict[str, Callable[[], object]] = {}
     answer: dict[str, Callable[[], list[Array]]] = {}
     for rival, maker in makers.items():
-        as_tensors = rival.startswith("torch")
-        batches = [
-            (torch.from_numpy(a), torch.from_numpy(b)) if as_tensors else (a, b) for a, b in zip(X, y, strict=True)
-        ]
+        batches = [_placed(rival, *batch) for batch in zip(X, y, strict=True)]
         try:
             step, _ = maker(_copy(start))
             first, labels = batches[0]
@@ -139,6 +144,14 @@ def _steps(
         run[rival] = _run(step, cycle(batches))
         answer[rival] = partial(_after_training, maker, start, batches)
     return Contest(name=name, operations=0, run=run, answer=answer, terms=0)
+
+
+def _placed(rival: str, X: Array, y: Array) -> tuple[Any, Any]:
+    """A minibatch as this rival takes it, and where it takes it."""
+    if not rival.startswith("torch"):
+        return X, y
+    device = "cuda" if rival.endswith("CUDA") else "cpu"
+    return torch.from_numpy(X).to(device), torch.from_numpy(y).to(device)
 
 
 def _run(step: Step, batches: Iterator[Any]) -> Callable[[], object]:

@@ -60,6 +60,7 @@ def convolution(
         run=run,
         answer=answer,
         terms=out.size // filters,
+        given=x.nbytes + w.nbytes + b.nbytes + dout.nbytes,
     )
 
 
@@ -148,7 +149,7 @@ def max_pooling(dtype: str = "float32", *, images: int = 100, channels: int = 32
     }
     answer = {name: _arrays(rival, True) for name, rival in run.items()}
     name = f"max pooling 2x2, C {channels}, {size}x{size}, {dtype}"
-    return Contest(name=name, operations=float(x.size), run=run, answer=answer, terms=0)
+    return Contest(name=name, operations=float(x.size), run=run, answer=answer, terms=0, given=x.nbytes + dout.nbytes)
 
 
 def _pool(x: Array, dout: Array) -> Rival:

@@ -1,0 +1,199 @@
+"""Is NumPy, written well, as fast as torch on a CPU? Training steps, convolution, pooling and softmax, side by side.
+
+Every row first checks that all rivals compute the same thing, then times them by interleaved rounds in one process:
+the median, over the rounds, of each rival's time relative to torch eager's (autograd, torch.optim, NCHW) in the same
+round, with the quartiles as its spread. One thread is timed by CPU time, more by the wall clock. "The products
+alone" are the matrix products without anything around them: nothing that multiplies with NumPy's BLAS can be faster.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from experiments.command import Common, command, option
+from experiments.record import Run, write_json
+
+SMOKE = {"quick": True, "rounds": 1, "shrink": 16, "threads": (1,), "blas": "stock"}
+SLOW = ("textbook NumPy", "scratch, plain", "scratch, contiguous")  # looked at with one thread only
+AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(Common):
+    """What is measured, and how carefully."""
+
+    quick: bool = option(False, "the rows that matter most, in about a minute")
+    rounds: int | None = option(None, "rounds of every row [default: 21, with --quick 5]", kind=int)
+    threads: tuple[int, ...] = option((1, 2), "thread counts, one table each")
+    only: str = option("", "only rows whose name contains this")
+    blas: str = option(
+        "best",
+        "best: let OpenBLAS use the AVX-512 kernels where the CPU has them but OpenBLAS does not know it; "
+        "stock: leave it to OpenBLAS",
+        choices=("best", "stock"),
+    )
+    json: str | None = option(None, "write the whole record to this file too", kind=str)
+    shrink: int = option(1, "divide batches and sizes by this: the figures mean nothing then, the run takes seconds")
+
+    def how_often(self) -> int:
+        return self.rounds or (5 if self.quick else 21)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A contest to be, and the ratio to torch that it is to stay below, by thread count."""
+
+    make: Callable[[], Any]
+    marks: dict[int, float] = field(default_factory=dict)
+    quick: bool = True
+
+
+def rows(config: Config) -> list[Row]:
+    """The table, top to bottom."""
+    import torch
+
+    from experiments import rivals, rivals_images
+
+    cuda = config.device != "cpu" and torch.cuda.is_available()
+    inputs, compiled, k = 3072 // config.shrink, not config.quick, config.shrink
+    step = partial(rivals.two_layer, inputs=inputs, compiled=compiled, cuda=cuda)
+    conv = partial(rivals_images.convolution, images=max(1, 50 // k))
+    bounds = {
+        (100, "float32"): (0.55, 0.55, 0.75),
+        (200, "float32"): (0.70, 0.67, 0.88),
+        (100, "float64"): (0.70, 0.75, 0.85),
+    }
+    table = [
+        Row(make=partial(step, hidden, max(2, batch // k), dtype), marks={1: mark, 2: 1.0}, quick=batch == 100)
+        for (batch, dtype), marks in bounds.items()
+        for hidden, mark in zip((50, 100, 500), marks, strict=True)
+    ]
+    for kernel in (7, 3):
+        for stride in (1, 2):
+            table.append(Row(make=partial(conv, 3, 32, 32, kernel, stride, "float32"), marks={1: 1.05, 2: 1.3}))
+    table += [
+        Row(make=partial(conv, 32, 16, 64, 3, 1, "float32"), marks={1: 1.25, 2: 1.3}),
+        Row(make=partial(conv, 3, 32, 32, 7, 1, "float32", need_dx=False), marks={1: 1.2, 2: 1.3}),
+        Row(make=partial(conv, 3, 32, 32, 7, 1, "float64"), marks={1: 0.33, 2: 1.3}),
+        Row(make=partial(conv, 3, 32, 32, 3, 1, "float64"), quick=False),
+        Row(make=partial(rivals_images.max_pooling, images=max(1, 100 // k)), marks={1: 0.47}),
+        Row(make=partial(rivals.softmax, 100, 10)),
+        Row(make=partial(rivals.softmax, 1000 // k, 1000), quick=False),
+        Row(make=partial(rivals.conv_net, max(2, 100 // k), cuda=cuda), marks={1: 1.1}),
+    ]
+    return [row for row in table if row.quick or not config.quick]
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Measure everything, print the tables, keep the record; the record is returned."""
+    if config.blas == "best" and (core := better_core()):
+        return _again_with(core)
+    import numpy as np
+
+    from experiments import speed_report as report
+
+    run, rng = Run.start("speed", config), np.random.default_rng(config.seed)
+    about = {"blas": blas_kernels(), "load": os.getloadavg()}
+    report.say(f"BLAS: {about['blas']}; load of the machine: {about['load'][0]:.2f}")
+    table = []
+    for count in config.threads:
+        for row in rows(config):
+            table += list(_race(row, count, config, rng))
+        report.print_table(table, count)
+    more = {} if config.only else _costs(config, run, rng)
+    metrics = {"about": about, "rows": table, **more}
+    metrics["marks"] = report.print_marks(metrics)
+    report.picture(metrics, run.path("speed.png"))
+    record = run.finish(metrics)
+    if config.json:
+        write_json(Path(config.json), record)
+    return record
+
+
+def _race(row: Row, count: int, config: Config, rng: Any) -> Iterator[dict[str, Any]]:
+    """One row of the table, or none if it was not asked for. Raises: ValueError if the rivals disagree."""
+    from experiments.rivals import disagreements
+    from experiments.stopwatch import measure, threads
+
+    contest = row.make()
+    if config.only not in contest.name:
+        return
+    with threads(count):
+        worst = disagreements(contest)
+        if wrong := [name for name, share in worst.items() if not share <= 1]:
+            raise ValueError(f"{contest.name}: {', '.join(wrong)} and torch do not compute the same thing: {worst}")
+        runners = {name: run for name, run in contest.run.items() if count == 1 or name not in SLOW}
+        times = measure(runners, contest.baseline, count=count, rounds=config.how_often(), rng=rng)
+    yield {
+        "name": contest.name,
+        "threads": count,
+        "operations": contest.operations,
+        "mark": row.marks.get(count),
+        "rivals": {name: asdict(timing) for name, timing in times.items()},
+        "disagreement": worst,
+        "notes": contest.notes,
+    }
+
+
+def _costs(config: Config, run: Run, rng: Any) -> dict[str, Any]:
+    """Growth, memory and the epoch, on one thread."""
+    from experiments import costs, rivals_images, speed_report
+    from experiments.stopwatch import threads
+    from experiments.training import images_for
+
+    k = config.shrink
+    steps = None if not config.quick else max(1, 20 // k)
+    with threads(1):
+        growth = {
+            name: costs.growth(make, rounds=max(1, config.how_often() // 3), rng=rng)
+            for name, make in costs.families(k).items()
+        }
+        images = max(1, 50 // k)
+        contests = [
+            rivals_images.convolution(3, 32, 32, 7, 1, "float32", images=images),
+            rivals_images.convolution(32, 16, 64, 3, 1, "float32", images=images),
+            rivals_images.max_pooling(images=images),
+        ]
+        memory = {contest.name: costs.peak_memory(contest) for contest in contests}
+        epoch = costs.epoch(images_for(config, run), most=steps)
+    speed_report.print_costs(growth, memory, epoch)
+    return {"growth": growth, "memory": memory, "epoch": epoch}
+
+
+def blas_kernels() -> str:
+    """The BLAS libraries in this process and the kernels they have picked."""
+    import numpy as np  # noqa: F401 - brings its BLAS
+    from threadpoolctl import threadpool_info
+
+    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return ", ".join(f"{pool['internal_api']} {pool['version']} ({pool.get('architecture')})" for pool in found)
+
+
+def better_core() -> str | None:
+    """The kernels OpenBLAS should be told to use: the AVX-512 ones where it took the AVX2 ones of `Haswell` or `Zen`.
+
+    OpenBLAS knows processors by their model numbers, and builds such as NumPy's carry few kernels: a newer AMD
+    processor with AVX-512 gets AVX2. OPENBLAS_CORETYPE overrules that, but is read when the library loads.
+    """
+    flags = Path("/proc/cpuinfo")
+    if "OPENBLAS_CORETYPE" in os.environ or not flags.exists():
+        return None
+    has = set(flags.read_text().partition("flags")[2].partition("\n")[0].split()) >= AVX512
+    return "SkylakeX" if has and any(core in blas_kernels() for core in ("(Haswell)", "(Zen)")) else None
+
+
+def _again_with(core: str) -> dict[str, Any]:
+    """This very command in a process whose OpenBLAS uses the kernels of `core`; ends as that ends."""
+    print(f"OPENBLAS_CORETYPE={core}: this CPU has AVX-512 but OpenBLAS took AVX2 kernels (--blas stock keeps them)")
+    arguments = [sys.executable, "-m", "experiments.speed", *sys.argv[1:]]
+    sys.stdout.flush()
+    sys.exit(subprocess.run(arguments, env={**os.environ, "OPENBLAS_CORETYPE": core}).returncode)
+
+
+if __name__ == "__main__":
+    command(Config, main, SMOKE)()
