@@ -12,7 +12,7 @@ from reference.exam import Exam, Trial
 from reference.kinks import subgradients
 from reference.subject import ContractError
 from reference.tolerance import Tolerance
-from reference.vjp import Answer, Array, answer
+from reference.vjp import Answer, Array, Gradients, floating
 
 
 class Measured(NamedTuple):
@@ -29,30 +29,39 @@ class Measured(NamedTuple):
 
 
 def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iterator[Result]:
-    """Run the subject on a trial and judge its output and each gradient, the first wrong one of its name only."""
+    """Run the subject on a trial and judge its output and each gradient, the first wrong one of its name only.
+
+    A pass that raises is told of its first quantity: the output, or the first gradient.
+    """
+    first_gradient = f"d{floating(trial.inputs, trial.layer.constant)[0]}"
     try:
-        found = answer(exam.function(trial), trial.given(), trial.given_cotangents())
-    except ContractError as error:
-        yield exam.result(check, trial, "", verdict=Verdict.FAIL, severity=Severity.SHAPE, message=str(error))
-        return
+        out, pullback = exam.function(trial)(**trial.given())
     except (Exception, SystemExit) as error:
-        yield _crashed(exam, trial, check, error, corner)
+        yield _raised(exam, trial, check, trial.out, error, corner)
         return
+    grads: tuple[Gradients, ...] = ()
+    broken: Result | None = None
+    try:
+        grads = tuple(pullback(dout) for dout in trial.given_cotangents())
+    except (Exception, SystemExit) as error:
+        broken = _raised(exam, trial, check, first_gradient, error, corner)
     told: set[str] = set()
-    for measured in quantities(trial, found):
+    for measured in quantities(trial, Answer(out=out, grads=grads)):
         if measured.quantity in told or (corner and exam.failed(measured.quantity)):
             continue
         result = _one(exam, trial, check, measured, corner)
         if result.message:
             told.add(measured.quantity)
         yield result
+    if broken:
+        yield broken
 
 
 def quantities(trial: Trial, found: Answer) -> Iterator[Measured]:
-    """The output, then each gradient under each cotangent."""
+    """The output, then each gradient under each cotangent that was pulled back."""
     of_out, of_grads = trial.tolerances
     yield Measured(trial.out, found.out, trial.truth.out, of_out, 0)
-    for index, (actual, expected) in enumerate(zip(found.grads, trial.truth.grads, strict=True)):
+    for index, (actual, expected) in enumerate(zip(found.grads, trial.truth.grads, strict=False)):
         for name in expected:
             yield Measured(f"d{name}", actual[name], expected[name], of_grads[index][name], index)
 
@@ -109,13 +118,17 @@ def raised(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
-def _crashed(exam: Exam, trial: Trial, check: str, error: BaseException, corner: bool) -> Result:
+def _raised(exam: Exam, trial: Trial, check: str, quantity: str, error: BaseException, corner: bool) -> Result:
+    if isinstance(error, ContractError):
+        return exam.result(check, trial, quantity, verdict=Verdict.FAIL, severity=Severity.SHAPE, message=f"{error}")
     verdict, severity = Verdict.CRASH, Severity.CRASH
     if corner:
         # Code that has never met an empty batch is unfinished rather than wrong.
         empty = trial.name == "empty"
         verdict, severity = (Verdict.SUSPECT, Severity.EDGE) if empty else (Verdict.FAIL, Severity.CRASH)
-    return exam.result(check, trial, "", verdict=verdict, severity=severity, message=f"raised {raised(error)}")
+    way = "forward" if quantity == trial.out else "backward"
+    message = f"{way} raised {raised(error)}"
+    return exam.result(check, trial, quantity, verdict=verdict, severity=severity, message=message)
 
 
 def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool) -> Result:

@@ -239,10 +239,7 @@ class _Tracer:
         if self.subject.function(step.layer, step.case(), self.precision) is None:
             raise subject.SubjectError(f"{self.subject.name} has no {step.layer.name}, which {self.net} needs")
         for result in judge(exam, trial, "teacher-forced"):
-            if result.quantity:
-                yield f"{step.path}.{result.quantity}", result
-            else:  # it crashed, or answered in the wrong form: that is said of its output
-                yield f"{step.path}.{trial.out}", result
+            yield f"{step.path}.{result.quantity}", result
 
     def _inputs(self, step: Step, x: Array | None = None) -> Inputs:
         """A layer's inputs: torch's value before it unless `x` is given."""
