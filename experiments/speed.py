@@ -9,18 +9,18 @@ alone" are the matrix products without anything around them: nothing that multip
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from experiments.command import Common, command, option
 from experiments.record import Run, write_json
 
-SMOKE = {"quick": True, "rounds": 1, "shrink": 16, "threads": (1,), "blas": "stock"}
+SMOKE = {"quick": True, "rounds": 1, "shrink": 16, "threads": (1,)}
 SLOW = ("textbook NumPy", "scratch, plain", "scratch, contiguous")  # looked at with one thread only
-AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+OPENBLAS_CHOICE = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # what overrules its own choice of kernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class Config(Common):
     threads: tuple[int, ...] = option((1, 2), "thread counts, one table each")
     only: str = option("", "only rows whose name contains this")
     blas: str = option(
-        "best",
-        "best: let OpenBLAS use the AVX-512 kernels where the CPU has them but OpenBLAS does not know it; "
-        "stock: leave it to OpenBLAS",
-        choices=("best", "stock"),
+        "as set",
+        "as set: OpenBLAS takes the kernels that OPENBLAS_CORETYPE names, where it is set; "
+        "own: those it chooses itself, in a process without that variable",
+        choices=("as set", "own"),
     )
     json: str | None = option(None, "write the whole record to this file too", kind=str)
     shrink: int = option(1, "divide batches and sizes by this: the figures mean nothing then, the run takes seconds")
@@ -91,15 +91,18 @@ def rows(config: Config) -> list[Row]:
 
 def main(config: Config) -> dict[str, Any]:
     """Measure everything, print the tables, keep the record; the record is returned."""
-    if config.blas == "best" and (core := better_core()):
-        return _again_with(core)
+    overruled = {name: os.environ[name] for name in OPENBLAS_CHOICE if name in os.environ}
+    if config.blas == "own" and overruled:
+        _again_without(overruled)
     import numpy as np
 
     from experiments import speed_report as report
 
     run, rng = Run.start("speed", config), np.random.default_rng(config.seed)
-    about = {"blas": blas_kernels(), "load": os.getloadavg()}
-    report.say(f"BLAS: {about['blas']}; load of the machine: {about['load'][0]:.2f}")
+    about = {"blas": blas_kernels(), "overruled": overruled, "load": os.getloadavg()}
+    report.say(f"BLAS: {about['blas']}; load of the machine: {os.getloadavg()[0]:.2f}")
+    if overruled:
+        report.say(f"{overruled} is set: this may not be OpenBLAS's own choice (--blas own)")
     table = []
     for count in config.threads:
         for row in rows(config):
@@ -174,25 +177,12 @@ def blas_kernels() -> str:
     return ", ".join(f"{pool['internal_api']} {pool['version']} ({pool.get('architecture')})" for pool in found)
 
 
-def better_core() -> str | None:
-    """The kernels OpenBLAS should be told to use: the AVX-512 ones where it took the AVX2 ones of `Haswell` or `Zen`.
-
-    OpenBLAS knows processors by their model numbers, and builds such as NumPy's carry few kernels: a newer AMD
-    processor with AVX-512 gets AVX2. OPENBLAS_CORETYPE overrules that, but is read when the library loads.
-    """
-    flags = Path("/proc/cpuinfo")
-    if "OPENBLAS_CORETYPE" in os.environ or not flags.exists():
-        return None
-    has = set(flags.read_text().partition("flags")[2].partition("\n")[0].split()) >= AVX512
-    return "SkylakeX" if has and any(core in blas_kernels() for core in ("(Haswell)", "(Zen)")) else None
-
-
-def _again_with(core: str) -> dict[str, Any]:
-    """This very command in a process whose OpenBLAS uses the kernels of `core`; ends as that ends."""
-    print(f"OPENBLAS_CORETYPE={core}: this CPU has AVX-512 but OpenBLAS took AVX2 kernels (--blas stock keeps them)")
+def _again_without(overruled: Mapping[str, str]) -> NoReturn:
+    """This very command in a process without these variables, which OpenBLAS reads as it loads; ends as that ends."""
+    print(f"--blas own: measuring without {overruled}", flush=True)
+    environment = {name: value for name, value in os.environ.items() if name not in overruled}
     arguments = [sys.executable, "-m", "experiments.speed", *sys.argv[1:]]
-    sys.stdout.flush()
-    sys.exit(subprocess.run(arguments, env={**os.environ, "OPENBLAS_CORETYPE": core}).returncode)
+    sys.exit(subprocess.run(arguments, env=environment).returncode)
 
 
 if __name__ == "__main__":
