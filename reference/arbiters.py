@@ -29,7 +29,7 @@ def complex_step(function: Function, trial: Trial, name: str, direction: Array) 
     None if the forward pass does not take complex numbers. Source: Squire and Trapp, SIAM Review 40 (1998).
     """
     h = 1e-20
-    inputs = trial.given()
+    inputs = {k: v.astype(np.complex128) if v.dtype.kind == "f" else v for k, v in trial.given().items()}
     try:
         out, _ = function(**{**inputs, name: inputs[name] + 1j * h * direction})
     except Exception:
