@@ -54,7 +54,10 @@ def show(console: Console, reports: Sequence[Report]) -> None:
     by_layer: dict[str, list[Report]] = {}
     for report in reports:
         by_layer.setdefault(report.layer, []).append(report)
-    console.print(_table(precisions, by_layer))
+    there = {layer: found for layer, found in by_layer.items() if any(r.verdict is not Verdict.MISSING for r in found)}
+    console.print(_table(precisions, there), highlight=False)
+    if absent := [layer for layer in by_layer if layer not in there]:
+        console.print(Text(f"\nMISSING, so not examined: {', '.join(absent)}", style=STYLES[Verdict.MISSING]))
     for layer, found in by_layer.items():
         _show_findings(console, layer, found)
     console.print(_summary(reports))
@@ -115,9 +118,7 @@ def margin(error: float | None, allowed: float | None) -> str:
     """`1.1e-16 / 2.4e-15  x22`: an error, what it was allowed, and how often it fits in."""
     if error is None or allowed is None:
         return ""
-    headroom = f"x{allowed / error:.0f}" if error else "exact"
-    if error and allowed / error < 1:
-        headroom = f"x{allowed / error:.1g}"
+    headroom = "exact" if not error else f"x{allowed / error:.0f}" if error <= allowed else "none"
     return f"{error:.1e} / {allowed:.1e} {headroom:>6}"
 
 
@@ -162,9 +163,12 @@ def _show_findings(console: Console, layer: str, reports: Sequence[Report]) -> N
 
 
 def _distinct(findings: list[Result]) -> list[Result]:
-    """The gravest first; one for each quantity and cause, so that one mistake is told once."""
-    ordered = sorted(findings, key=lambda f: -f.verdict.gravity)
-    return list({(f.quantity, f.severity, f.cause): f for f in reversed(ordered)}.values())[::-1]
+    """The gravest first, those with a cause before those without; one a quantity, so that a mistake is told once."""
+    ordered = sorted(findings, key=lambda f: (-f.verdict.gravity, not f.cause))
+    first: dict[tuple[str, object], Result] = {}
+    for finding in ordered:
+        first.setdefault((finding.quantity, finding.severity), finding)
+    return list(first.values())
 
 
 def _summary(reports: Sequence[Report]) -> Text:

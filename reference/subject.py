@@ -259,7 +259,8 @@ def _construct(
     assert layer.sizes is not None
     offered = {"dtype": precision.array_dtype, "rng": np.random.default_rng(0), **options.case.options}
     parameters = inspect.signature(net_class).parameters
-    net = net_class(*layer.sizes(inputs), **{k: v for k, v in offered.items() if k in parameters})
+    everything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    net = net_class(*layer.sizes(inputs), **{k: v for k, v in offered.items() if everything or k in parameters})
     wanted = floating(inputs, layer.constant)
     if set(net.params) != set(wanted):
         raise ContractError(f"params holds {sorted(net.params)}, but should hold {sorted(wanted)}")
