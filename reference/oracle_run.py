@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from reference import nets
 from reference.journal import Journal, Params
 from reference.optim import make_optimizer
-from reference.tolerance import AMPLITUDE, SUM_CONSTANT, Rounding
+from reference.tolerance import AMPLITUDE, FLOOR, SLACK, Rounding
 from reference.updates import Model, Moment
 from reference.vjp import PRECISIONS, Array
 
@@ -32,7 +32,7 @@ def allowances(truth: Params, disturbed: list[Params]) -> dict[str, float]:
     for name, value in truth.items():
         largest = np.abs(value[np.isfinite(value)]).max(initial=0.0)
         strays = [_largest(run[name] - value) for run in disturbed]
-        allowed[name] = float(max(strays, default=0.0) + SUM_CONSTANT * DOUBLE.unit * largest + DOUBLE.tiny)
+        allowed[name] = float(SLACK * max(strays, default=0.0) + FLOOR * DOUBLE.unit * largest + DOUBLE.tiny)
     return allowed
 
 

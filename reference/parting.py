@@ -179,8 +179,8 @@ def _multiple(actual: Params, expected: Params, part: Params, allowed: Mapping[s
     c = sum(float(np.vdot(excess[name], part[name])) for name in part) / square
     if size == 1:  # one number is a multiple of any other: believe only what has a name
         c = float(np.round(c))
-    # twice: the difference itself carries up to one allowance, and c what it inherits from it
-    fits = all(np.abs(excess[name] - c * part[name]).max() <= 2 * allowed[name] for name in part)
+    # The difference carries up to one allowance, c what it inherits from it, and what was multiplied its multiple.
+    fits = all(np.abs(excess[name] - c * part[name]).max() <= (2 + abs(c)) * allowed[name] for name in part)
     return float(np.round(c, 6)) if fits and c else None
 
 

@@ -31,6 +31,7 @@ REPEATS = 8
 AMPLITUDE = 8.0
 SUM_CONSTANT = 2.0
 SLACK = 2.0
+FLOOR = 4.0
 
 aten = torch.ops.aten
 K = TypeVar("K")
@@ -113,7 +114,7 @@ def _tolerance(expected: Array, runs: list[Array], precision: Precision, terms: 
     differences = np.where(np.isfinite(differences), differences, np.inf if differences.size else 0.0)
     largest = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
     # No format resolves a tensor finer than this: a few units in the last place of its largest element.
-    floor = 4 * precision.unit * largest + precision.tiny
+    floor = FLOOR * precision.unit * largest + precision.tiny
     allowed = SLACK * np.abs(differences).max(axis=0) + floor
     return Tolerance(
         allowed=allowed,
@@ -130,7 +131,7 @@ def _ceiling(precision: Precision, terms: int) -> float:
     """
     if precision.name == "float64":
         return 2.0**29
-    return max(4.0, math.sqrt(terms))
+    return max(FLOOR, math.sqrt(terms))
 
 
 def regression_scale(actual: Array, expected: Array) -> float:
