@@ -106,7 +106,9 @@ def _summary_marks(metrics: Record) -> list[dict[str, Any]]:
             rivals = row["rivals"]
             value = rivals["textbook NumPy"]["milliseconds"] / rivals["scratch"]["milliseconds"]
             name = f"{row['name']}: times as fast as the textbook"
-            found.append({"name": name, "value": value, "mark": 8.0, "met": value >= 8, "at_least": True})
+            limit = rivals["textbook NumPy"]["milliseconds"] / rivals["the products alone"]["milliseconds"]
+            why = "" if value >= 8 else f"; the products alone would be {limit:.1f} times as fast"
+            found.append({"name": name, "value": value, "mark": 8.0, "met": not why, "at_least": True, "why": why})
     if "epoch" in metrics:
         value = metrics["epoch"]["ratio"]
         found.append({"name": "ConvNet epoch", "value": value, "mark": 1.1, "met": value <= 1.1})

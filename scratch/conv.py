@@ -221,7 +221,7 @@ def _conv_dx(dout: Array, cache: ConvCache) -> Array:
         taps_here = kernel.shape[1] // filters if filters else 0
         base = (h + pad) // stride - taps_here + 1  # the output row that the last of these taps belongs to
         first, last = max(base, 0), min(base + taps_here, rows)
-        sums[:] = 0
+        sums.fill(0)
         if first < last:
             facing = kernel[:, (first - base) * filters : (last - base) * filters]
             np.matmul(facing, flat[first * filters : last * filters], out=product)
