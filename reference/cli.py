@@ -107,7 +107,7 @@ def trace(
         found = tracing.trace(net, subject, batch_of, precision=dtype, device=oracle, seed=seed)
         tracing.show(_console(), found)
         if json_file:
-            report.write_json(json_file, found.document(report.environment(oracle)))
+            report.write_json(json_file, tracing.document(found, report.environment(oracle)))
     sys.exit(0 if found.passed else 1)
 
 

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from reference import trace
 from reference.cli import main
+from reference.tap import Batch
 
 PLANTS = {
     "relu_forward": ("two_layer", "relu1.out", "return np.maximum(x, 0) + 1e-6, (x,)"),
@@ -29,7 +30,7 @@ def planted(tmp_path, function, body):
 
 def small_images(rows=3, seed=0):
     rng = np.random.default_rng(seed)
-    return trace.Batch(
+    return Batch(
         X=rng.standard_normal((rows, 2, 8, 6)), y=rng.integers(4, size=rows), num_classes=4, description="noise"
     )
 
