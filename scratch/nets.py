@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import conv
 from ._types import Array
 from ._validate import quiet_nonfinite, require_axes, require_one_dtype
+from .conv import conv_backward, conv_forward, max_pool_backward, max_pool_forward
 from .init import gaussian, xavier_uniform
 from .layers import (
     affine_backward,
@@ -267,9 +267,9 @@ class ConvNet(Net):
 
     def _forward(self, X: Array, rng: np.random.Generator | None) -> tuple[Array, Any]:
         p = self.params
-        a, conv_cache = conv.conv_forward(X, p["W1"], p["b1"], stride=1, pad=self.pad)
+        a, conv_cache = conv_forward(X, p["W1"], p["b1"], stride=1, pad=self.pad)
         r, relu_cache = relu_forward(a)
-        h, pool_cache = conv.max_pool_forward(r, pool_height=2, pool_width=2, stride=2)
+        h, pool_cache = max_pool_forward(r, pool_height=2, pool_width=2, stride=2)
         h, hidden_cache = affine_relu_forward(h, p["W2"], p["b2"])
         scores, output_cache = affine_forward(h, p["W3"], p["b3"])
         return scores, (conv_cache, relu_cache, pool_cache, hidden_cache, output_cache)
@@ -278,8 +278,8 @@ class ConvNet(Net):
         conv_cache, relu_cache, pool_cache, hidden_cache, output_cache = cache
         dh, dW3, db3 = affine_backward(dscores, output_cache)
         dh, dW2, db2 = affine_relu_backward(dh, hidden_cache)
-        da = relu_backward(conv.max_pool_backward(dh, pool_cache), relu_cache)
-        _, dW1, db1 = conv.conv_backward(da, conv_cache, need_dx=False)
+        da = relu_backward(max_pool_backward(dh, pool_cache), relu_cache)
+        _, dW1, db1 = conv_backward(da, conv_cache, need_dx=False)
         return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2, "W3": dW3, "b3": db3}
 
 
