@@ -188,14 +188,19 @@ def _expand_width(inner: Array, w: Array, rows: slice, stride: int, pad: int) ->
     expanded[:top], expanded[bottom:] = 0, 0
     seen = inner[top + rows.start - pad : bottom + rows.start - pad]
     for j in range(w.shape[3]):
-        # windows left ... right - 1 see a pixel of the image at offset j, the others see padding
-        left = min(max(-((j - pad) // stride), 0), width)
-        right = min(max((columns - 1 + pad - j) // stride + 1, left), width)
-        start = left * stride + j - pad
+        windows, pixels = _seen_at(j, columns, width, stride, pad)
         column = expanded[top:bottom, :, j]
-        column[:, :, :left], column[:, :, right:] = 0, 0
-        column[:, :, left:right] = seen[:, :, start : start + (right - left) * stride : stride]
+        column[:, :, : windows.start], column[:, :, windows.stop :] = 0, 0
+        column[:, :, windows] = seen[:, :, pixels]
     return expanded
+
+
+def _seen_at(j: int, columns: int, width: int, stride: int, pad: int) -> tuple[slice, slice]:
+    """Which of a row's windows see a pixel of the image at offset j, not padding, and which pixels those are."""
+    first = min(max(-((j - pad) // stride), 0), width)
+    last = max(min((columns - 1 + pad - j) // stride + 1, width), first)
+    start = first * stride + j - pad
+    return slice(first, last), slice(start, start + (last - first) * stride, stride)
 
 
 def _conv_dx(dout: Array, cache: ConvCache) -> Array:
@@ -204,33 +209,27 @@ def _conv_dx(dout: Array, cache: ConvCache) -> Array:
     Output row p sees padded row h through tap i = h - p*stride. The p that see h follow one another, so their
     rows of dout are one matrix (taps*F, OW*N), and
     spread[j, c, q, n] = sum over p, f of w[f, c, h - p*stride, j] * dout[p, f, q, n]
-    is one product, with nothing to scatter over height. It lands at dxpad[h, c, q*stride + j, n]. While they
-    are summed, columns a stride apart lie side by side, so that each of the KW adds is one run of memory.
+    is one product, with nothing to scatter over height. It lands at dxpad[h, c, q*stride + j, n].
     """
     x, w, stride, pad = cache
     images, channels, height, columns = x.shape
     rows, filters, width, _ = dout.shape
     flat = dout.reshape(rows * filters, width * images)
     kernels = [_turned(w[:, :, phase::stride]) for phase in range(stride)]
+    landing = [_seen_at(j, columns, width, stride, pad) for j in range(w.shape[3])]
     product = np.empty((w.shape[3] * channels, width * images), x.dtype)
     spread = product.reshape(w.shape[3], channels, width, images)
-    sums = np.empty((stride, channels, -(-(columns + 2 * pad) // stride), images), x.dtype)
-    dx = np.empty((height, channels, columns, images), x.dtype)
-    for h in range(height):
-        kernel = kernels[(h + pad) % stride]
-        taps_here = kernel.shape[1] // filters if filters else 0
-        base = (h + pad) // stride - taps_here + 1  # the output row that the last of these taps belongs to
-        first, last = max(base, 0), min(base + taps_here, rows)
-        sums.fill(0)
+    dx = np.zeros((height, channels, columns, images), x.dtype)
+    for h, row in enumerate(dx, start=pad):
+        kernel = kernels[h % stride]
+        count = kernel.shape[1] // filters if filters else 0
+        base = h // stride - count + 1  # the output row that the last of these taps belongs to
+        first, last = max(base, 0), min(base + count, rows)
         if first < last:
             facing = kernel[:, (first - base) * filters : (last - base) * filters]
             np.matmul(facing, flat[first * filters : last * filters], out=product)
-            for j in range(w.shape[3]):
-                sums[j % stride, :, j // stride : j // stride + width] += spread[j]
-        for phase in range(stride):
-            skip = max(-((phase - pad) // stride), 0)
-            into = dx[h, :, skip * stride + phase - pad :: stride]
-            into[:] = sums[phase, :, skip : skip + into.shape[1]]
+            for (windows, pixels), part in zip(landing, spread, strict=True):
+                row[:, pixels] += part[:, windows]
     return images_first(dx)
 
 
