@@ -178,7 +178,7 @@ def _fused(make: Callable[[], Any]) -> Maker:
         net = make()
         net.params = dict(params)
         fused: Any = scratch.fuse(net)
-        return fused.step, lambda: list(fused.params.values())
+        return fused.step, lambda: list(fused.settle().values())
 
     return maker
 

@@ -34,9 +34,10 @@ FOLD = 2.0**-10  # the smallest scale a weight matrix is kept under
 
 def fuse(net: Any) -> "FusedTwoLayerNet | FusedConvNet | None":
     """The fast SGD step of a net, or None where there is none (other nets, dropout)."""
-    if isinstance(net, TwoLayerNet) and not any(net.dropout):
+    # exactly these: a subclass may compute something else
+    if type(net) is TwoLayerNet and not any(net.dropout):
         return FusedTwoLayerNet(net)
-    if isinstance(net, ConvNet):
+    if type(net) is ConvNet:
         return FusedConvNet(net)
     return None
 
@@ -44,7 +45,7 @@ def fuse(net: Any) -> "FusedTwoLayerNet | FusedConvNet | None":
 class FusedTwoLayerNet:
     """SGD on a TwoLayerNet without dropout. While it is in use, the net's parameters are its own to write.
 
-    Read them through `params`, which brings the net up to date. Anyone who writes them makes a new one.
+    Between steps they are in a form of its own: `settle` brings the net up to date. Who writes them makes a new one.
     Raises: ValueError for a net with dropout.
     """
 
@@ -55,9 +56,8 @@ class FusedTwoLayerNet:
         self._W1, self._W2 = _Weights(net.params["W1"]), _Weights(net.params["W2"])
         self._buffers = _Buffers(net.dtype)
 
-    @property
-    def params(self) -> dict[str, Array]:
-        """The net's own parameters, brought up to date: arrays that the next step writes to."""
+    def settle(self) -> dict[str, Array]:
+        """Bring the net's own parameters up to date and return them: arrays that the next step writes to."""
         self._W1.write_back()
         self._W2.write_back()
         return self._net.params
@@ -93,7 +93,7 @@ class FusedTwoLayerNet:
 class FusedConvNet:
     """SGD on a ConvNet. While it is in use, the net's parameters are its own to write.
 
-    Read them through `params`, which brings the net up to date. Anyone who writes them makes a new one.
+    Between steps they are in a form of its own: `settle` brings the net up to date. Who writes them makes a new one.
     """
 
     def __init__(self, net: ConvNet) -> None:
@@ -103,9 +103,8 @@ class FusedConvNet:
             _Weights(net.params["W3"]),
         )
 
-    @property
-    def params(self) -> dict[str, Array]:
-        """The net's own parameters, brought up to date: arrays that the next step writes to."""
+    def settle(self) -> dict[str, Array]:
+        """Bring the net's own parameters up to date and return them: arrays that the next step writes to."""
         self._W3.write_back()
         rows = self._pixels_first()
         rows[...] = self._W2.write_back().reshape(rows.shape)
@@ -243,10 +242,11 @@ class _Weights:
         self._scale = 1.0
 
     def write_back(self) -> Array:
-        """The W that was handed in, brought up to date."""
+        """The W that was handed in, brought up to date; from here on all is as if it had just been handed in."""
         self._fold()
         if self._turned:
             self._w[...] = self._v
+        self._v_squares = float(np.vdot(self._w, self._w))
         return self._w
 
 

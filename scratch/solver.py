@@ -11,6 +11,7 @@ import numpy as np
 
 from ._resume import describe_run, resume, save
 from ._types import Array
+from .fused import fuse
 from .optim import RULES, checked_options
 
 __all__ = ["DivergedError", "Solver", "Trainable"]
@@ -51,7 +52,8 @@ class Solver:
     Attributes (read them at any time):
         loss_history: list of float, one an iteration.  train_acc_history, val_acc_history: one an epoch, from 0.
         best_val_acc, best_params: the highest validation accuracy and copies of the parameters that gave it;
-            `net.params` themselves stay the last ones.
+            `net.params` themselves stay the last ones, up to date at every epoch's end (plain SGD of some nets
+            takes the fast step of `fused.py`, which settles them then).
         iteration, epoch: how many are done.  total: iterations in the whole run.
     Source: CS231n, assignment 1 (Solver); S0, S1.
     """
@@ -115,6 +117,7 @@ class Solver:
         progress: called after every iteration with (iterations done, total, loss).
         Raises: DivergedError at the first loss that is not finite; the parameters stay as they were before it.
         """
+        self._fused = fuse(self.net) if self.update_rule == "sgd" else None
         if not self.val_acc_history:
             self._finish_epoch()
         while self.iteration < self.total:
@@ -126,6 +129,7 @@ class Solver:
             if self.iteration % self._per_epoch == 0:
                 self._finish_epoch()
             if self._checkpoint is not None and self._checkpoint_is_due():
+                self._settle()
                 save(self, self._checkpoint)
             if progress is not None:
                 progress(self.iteration, self.total, loss)
@@ -153,16 +157,28 @@ class Solver:
 
     def _step(self, X: Array, y: Array) -> float:
         """One iteration on one batch; the only place where the parameters change."""
-        loss, grads = self.net.loss(X, y, **self._loss_options)
+        rate = self.learning_rate
+        if self._fused is not None:
+            loss = self._fused.step(X, y, rate)
+        else:
+            loss, grads = self.net.loss(X, y, **self._loss_options)
+            if math.isfinite(loss):
+                self._update(grads, rate)
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"diverged at iteration {self.iteration + 1}, learning rate {self.learning_rate:g}: loss is {loss}"
-            )
-        rule, rate = RULES[self.update_rule], self.learning_rate
+            self._settle()
+            raise DivergedError(f"diverged at iteration {self.iteration + 1}, learning rate {rate:g}: loss is {loss}")
+        return float(loss)
+
+    def _update(self, grads: Mapping[str, Array], rate: float) -> None:
+        rule = RULES[self.update_rule]
         for name, w in self.net.params.items():
             self.state[name]["learning_rate"] = rate
             rule(w, grads[name], self.state[name])
-        return float(loss)
+
+    def _settle(self) -> None:
+        """Bring `net.params` up to date, which a fused step keeps in a form of its own."""
+        if self._fused is not None:
+            self._fused.settle()
 
     def _next_batch(self) -> tuple[Array, Array]:
         """Gather the next batch into the buffers that every batch shares."""
@@ -177,6 +193,7 @@ class Solver:
 
     def _finish_epoch(self) -> None:
         """Measure and remember the accuracies; keep the parameters if they are the best so far."""
+        self._settle()
         train = self.check_accuracy(*self._sample)
         val = self.check_accuracy(self.X_val, self.y_val)
         self.train_acc_history.append(train)

@@ -58,7 +58,7 @@ def test_the_fused_step_trains_as_the_plain_one(name: str, rate: float, reg: flo
     actual = [fused.step(X, y, rate) for X, y in batches(name, dtype, count)]
     expected, other = train_plainly(truth, name, rate, count), train_plainly(plain, name, rate, count)
     require_as_close(np.array(actual), np.array(other), np.array(expected), dtype)
-    assert fused.params is net.params
+    assert fused.settle() is net.params
     for key, w in net.params.items():
         assert w.dtype == dtype
         require_as_close(w, plain.params[key], truth.params[key], dtype)
@@ -72,7 +72,7 @@ def require_as_close(actual: Any, other: Any, truth: Any, dtype: Any) -> None:
 
 @dtypes
 @nets
-def test_params_are_up_to_date_whenever_they_are_read(name: str, dtype: Any) -> None:
+def test_parameters_are_up_to_date_after_every_settling(name: str, dtype: Any) -> None:
     net, often = make(name, dtype), make(name, dtype)
     fused: Any = fuse(net)
     reading: Any = fuse(often)
@@ -83,8 +83,8 @@ def test_params_are_up_to_date_whenever_they_are_read(name: str, dtype: Any) -> 
     for X, y in batches(name, dtype, 10):
         fused.step(X, y, 0.125)
         reading.step(X, y, 0.125)
-        assert all(np.isfinite(w).all() for w in reading.params.values())
-    for key, w in fused.params.items():
+        assert all(np.isfinite(w).all() for w in reading.settle().values())
+    for key, w in fused.settle().items():
         require_as_close(w, plain.params[key], truth.params[key], dtype)
         require_as_close(often.params[key], plain.params[key], truth.params[key], dtype)
 
@@ -95,11 +95,11 @@ def test_params_are_up_to_date_whenever_they_are_read(name: str, dtype: Any) -> 
 def test_a_loss_that_is_not_finite_changes_nothing(name: str, bad: float, dtype: Any) -> None:
     net = make(name, dtype)
     fused: Any = fuse(net)
-    before = {key: w.copy() for key, w in fused.params.items()}
+    before = {key: w.copy() for key, w in fused.settle().items()}
     (X, y), *_ = batches(name, dtype, 1)
     X[0] = bad
     assert not np.isfinite(fused.step(X, y, 0.125))
-    for key, w in fused.params.items():
+    for key, w in fused.settle().items():
         np.testing.assert_array_equal(w, before[key])
 
 

@@ -243,3 +243,39 @@ def test_data_that_does_not_fit_is_refused(change, message):
     data = {key: value for key, value in (make_data(0) | change).items() if value is not None}
     with pytest.raises(ValueError, match=message):
         make_solver(data=data)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_plain_sgd_takes_the_fast_step_and_other_rules_the_plain_one(dtype):
+    """The same run, once with the net itself and once with a subclass, which the fast step leaves alone."""
+
+    class Plain(TwoLayerNet):
+        pass
+
+    rng = np.random.default_rng(5)
+    data = {
+        "X_train": rng.standard_normal((60, 11)).astype(dtype),
+        "y_train": rng.integers(3, size=60),
+        "X_val": rng.standard_normal((9, 11)).astype(dtype),
+        "y_val": rng.integers(3, size=9),
+    }
+    losses, params = [], []
+    for net_class in (TwoLayerNet, Plain):
+        net = net_class(11, 7, 3, weight_scale=0.3, reg=0.1, dtype=dtype, rng=np.random.default_rng(1))
+        solver = Solver(
+            net,
+            data,
+            config={"learning_rate": 0.2},
+            num_epochs=3,
+            batch_size=20,
+            verbose=False,
+            rng=np.random.default_rng(2),
+        )
+        solver.train()
+        losses.append(np.array(solver.loss_history))
+        params.append(net.params)
+    # nine steps of a well-conditioned net: a few hundred roundings at the most
+    allowed = 500 * np.finfo(dtype).eps
+    assert np.abs(losses[0] - losses[1]).max() <= allowed
+    assert all(np.abs(params[0][name] - params[1][name]).max() <= allowed for name in params[0])
+    assert any((params[0][name] != params[1][name]).any() for name in params[0])  # two different ways indeed
