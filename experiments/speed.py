@@ -53,40 +53,54 @@ class Row:
     quick: bool = True
 
 
+STEP_MARKS = {
+    (100, "float32"): {50: 0.55, 100: 0.55, 500: 0.75},
+    (200, "float32"): {50: 0.70, 100: 0.67, 500: 0.88},
+    (100, "float64"): {50: 0.70, 100: 0.75, 500: 0.85},
+}
+
+
 def rows(config: Config) -> list[Row]:
-    """The table, top to bottom."""
+    """The table, top to bottom: steps of nets, then convolution, pooling and softmax."""
     import torch
 
-    from experiments import rivals, rivals_images
+    from experiments import rivals
 
     cuda = config.device != "cpu" and torch.cuda.is_available()
-    inputs, compiled, k = 3072 // config.shrink, not config.quick, config.shrink
-    step = partial(rivals.two_layer, inputs=inputs, compiled=compiled, cuda=cuda)
-    conv = partial(rivals_images.convolution, images=max(1, 50 // k))
-    bounds = {
-        (100, "float32"): (0.55, 0.55, 0.75),
-        (200, "float32"): (0.70, 0.67, 0.88),
-        (100, "float64"): (0.70, 0.75, 0.85),
-    }
+    step = partial(rivals.two_layer, inputs=3072 // config.shrink, compiled=not config.quick, cuda=cuda)
     table = [
-        Row(make=partial(step, hidden, max(2, batch // k), dtype), marks={1: mark, 2: 1.0}, quick=batch == 100)
-        for (batch, dtype), marks in bounds.items()
-        for hidden, mark in zip((50, 100, 500), marks, strict=True)
+        Row(
+            make=partial(step, hidden, max(2, batch // config.shrink), dtype),
+            marks={1: mark, 2: 1.0},
+            quick=batch == 100,
+        )
+        for (batch, dtype), marks in STEP_MARKS.items()
+        for hidden, mark in marks.items()
     ]
-    for kernel in (7, 3):
-        for stride in (1, 2):
-            table.append(Row(make=partial(conv, 3, 32, 32, kernel, stride, "float32"), marks={1: 1.05, 2: 1.3}))
-    table += [
+    table.append(Row(make=partial(rivals.conv_net, max(2, 100 // config.shrink), cuda=cuda), marks={1: 1.1}))
+    table += _layer_rows(config.shrink)
+    return [row for row in table if row.quick or not config.quick]
+
+
+def _layer_rows(shrink: int) -> list[Row]:
+    from experiments import rivals
+    from experiments.rivals_images import convolution, max_pooling
+
+    conv = partial(convolution, images=max(1, 50 // shrink))
+    return [
+        *(
+            Row(make=partial(conv, 3, 32, 32, kernel, stride, "float32"), marks={1: 1.05, 2: 1.3})
+            for kernel in (7, 3)
+            for stride in (1, 2)
+        ),
         Row(make=partial(conv, 32, 16, 64, 3, 1, "float32"), marks={1: 1.25, 2: 1.3}),
         Row(make=partial(conv, 3, 32, 32, 7, 1, "float32", need_dx=False), marks={1: 1.2, 2: 1.3}),
         Row(make=partial(conv, 3, 32, 32, 7, 1, "float64"), marks={1: 0.33, 2: 1.3}),
         Row(make=partial(conv, 3, 32, 32, 3, 1, "float64"), quick=False),
-        Row(make=partial(rivals_images.max_pooling, images=max(1, 100 // k)), marks={1: 0.47}),
+        Row(make=partial(max_pooling, images=max(1, 100 // shrink)), marks={1: 0.47}),
         Row(make=partial(rivals.softmax, 100, 10)),
-        Row(make=partial(rivals.softmax, 1000 // k, 1000), quick=False),
-        Row(make=partial(rivals.conv_net, max(2, 100 // k), cuda=cuda), marks={1: 1.1}),
+        Row(make=partial(rivals.softmax, max(1, 1000 // shrink), 1000), quick=False),
     ]
-    return [row for row in table if row.quick or not config.quick]
 
 
 def main(config: Config) -> dict[str, Any]:

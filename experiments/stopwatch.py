@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 PAUSE = 0.06  # seconds before a switch of rivals, with several threads: workers have gone to sleep by then
 LEAST = 0.02  # seconds that one timing takes at least: a rival is called as often as that needs
-BUSY = 0.1  # the share of the machine that others may use in a round that counts
+BUSY = 0.03  # the share of the machine that others may use in a round that counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
