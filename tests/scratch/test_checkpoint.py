@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratch import CheckpointError, Solver
+from scratch import CheckpointError, Solver, TwoLayerNet
 from scratch._resume import describe_run
 from scratch.checkpoint import load_checkpoint, save_checkpoint
 
@@ -286,3 +286,33 @@ def test_arrays_of_any_shape_come_back_as_they_went(tmp_path):
     require_same_bits(loaded, arrays)
     assert scalars["key"].dtype == np.uint32
     assert scalars["b"] == 2
+
+
+@pytest.mark.parametrize(("features", "dtype"), [(12, np.float32), (1400, np.float64)], ids=["plain", "turned"])
+@pytest.mark.parametrize("cut", [1, 5, 6, 13])
+def test_the_fast_step_of_plain_sgd_resumes_with_the_same_bits(features, dtype, cut, tmp_path):
+    """Whatever form the fast step keeps its weights in, a checkpoint and an uninterrupted run hold the same."""
+
+    def make(folder):
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((30, features)).astype(dtype)
+        data = {"X_train": X[:24], "y_train": np.arange(24) % 4, "X_val": X[24:], "y_val": np.arange(6) % 4}
+        net = TwoLayerNet(features, 100, 4, weight_scale=0.01, reg=0.5, dtype=dtype, rng=rng)
+        return Solver(
+            net, data, config={"learning_rate": 0.05}, num_epochs=4, batch_size=6, verbose=False, rng=rng,
+            checkpoint=folder, checkpoint_every=3,
+        )  # fmt: skip
+
+    def stop(done, total, loss):
+        if done == cut:
+            raise KeyboardInterrupt
+
+    whole = make(tmp_path / "whole")
+    whole.train()
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "cut").train(stop)
+    resumed = make(tmp_path / "cut")
+    assert resumed.iteration == cut // 3 * 3
+    resumed.train()
+    assert resumed.loss_history == whole.loss_history
+    assert all((resumed.net.params[name] == w).all() for name, w in whole.net.params.items())
