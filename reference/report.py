@@ -115,19 +115,24 @@ def finite(value: Any) -> Any:
 
 
 def margin(error: float | None, allowed: float | None) -> str:
-    """`1.1e-16 / 2.4e-15  x22`: an error, what it was allowed, and how often it fits in."""
+    """`1.1e-16/2.4e-15   x22`: an error, what it was allowed, and how often it fits in."""
     if error is None or allowed is None:
         return ""
-    headroom = "exact" if not error else f"x{allowed / error:.0f}" if error <= allowed else "none"
-    return f"{error:.1e} / {allowed:.1e} {headroom:>6}"
+    if not error:
+        headroom = "exact"
+    elif error > allowed:
+        headroom = "none"
+    else:
+        headroom = f"x{allowed / error:.0f}" if allowed < 9999 * error else ">9999"
+    return f"{error:.1e}/{allowed:.1e} {headroom:>5}"
 
 
 def _table(precisions: Sequence[str], by_layer: dict[str, list[Report]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # 80 columns
     table.add_column("layer", no_wrap=True)
     for precision in precisions:
         table.add_column(precision, no_wrap=True)
-        table.add_column("error / allowed, headroom", justify="right", no_wrap=True)
+        table.add_column("error/allowed margin", justify="right", no_wrap=True)
     for layer, reports in by_layer.items():
         cells: list[Text | str] = []
         of_precision = {r.precision: r for r in reports}

@@ -85,10 +85,13 @@ def document(found: Trace, environment: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(console: Console, found: Trace) -> None:
-    """Print one line a quantity in order of computation, and where the net first goes wrong."""
+    """Print one line a quantity in order of computation, and where the net first goes wrong.
+
+    "forced" is the verdict on torch's own values, "free" that on what the subject's layers passed on.
+    """
     console.print(f"{found.net} of {found.subject} beside its torch.nn twin, {found.precision}, {found.batch}\n")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("path", "shape", "teacher-forced", "error / allowed", "free-running", "error / allowed"):
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in ("path", "shape", "forced", "error/allowed margin", "free", "error/allowed margin"):
         table.add_column(heading, no_wrap=True, justify="right" if "/" in heading else "left")
     for line in found.lines:
         table.add_row(line.path, str(line.shape), *_cells(line.forced), *_cells(line.free))
