@@ -83,6 +83,7 @@ def two_layer(
     }
     notes: dict[str, str] = {}
     if compiled:
+        torch.compiler.reset()  # else it stops compiling after eight shapes, and the row would time eager code
         makers["torch.compile"] = _compiled
     if cuda:
         makers["torch, CUDA"] = _torch_eager(lambda: twins.two_layer_net(inputs, hidden, 10).cuda())

@@ -238,7 +238,6 @@ class _Weights:
 
     def _fold(self) -> None:
         self._v *= self._scale
-        self._v_squares *= self._scale**2
         self._scale = 1.0
 
     def write_back(self) -> Array:
