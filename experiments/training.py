@@ -53,6 +53,7 @@ class Fit:
     train_acc_history: list[float]
     val_acc_history: list[float]
     seconds: float
+    cpu_seconds: float
     gather_share: float
     diverged: str | None
 
@@ -89,7 +90,7 @@ def fit(
     """
     watch = _Stopwatch(plan.augment)
     solver = _solver(twin, net, split, plan, watch, backend, resolve_device(backend, device), rng)
-    started, diverged = time.perf_counter(), None
+    started, cpu, diverged = time.perf_counter(), time.process_time(), None
     # A verbose solver prints lines of its own: a bar may still run below them on a terminal.
     with progress(label, every=float("inf") if plan.verbose else 10.0) as advance:
 
@@ -103,7 +104,12 @@ def fit(
         except ArithmeticError as error:
             diverged = str(error)
     seconds = time.perf_counter() - started
-    return _report(solver, split, seconds, watch.gathering / seconds, diverged)
+    times = {
+        "seconds": seconds,
+        "cpu_seconds": time.process_time() - cpu,
+        "gather_share": watch.gathering / seconds,
+    }
+    return _report(solver, split, times, diverged)
 
 
 def fit_two_layer(
@@ -187,7 +193,7 @@ def _shapes(net: Any) -> dict[str, tuple[int, ...]]:
     return {name: value.shape for name, value in net.params.items()}
 
 
-def _report(solver: Any, split: Split, seconds: float, gather_share: float, diverged: str | None) -> Fit:
+def _report(solver: Any, split: Split, times: dict[str, float], diverged: str | None) -> Fit:
     best = {name: np.array(value) for name, value in solver.best_params.items()}
     if isinstance(solver, scratch.Solver):
         for name, value in best.items():
@@ -205,7 +211,6 @@ def _report(solver: Any, split: Split, seconds: float, gather_share: float, dive
         loss_history=solver.loss_history,
         train_acc_history=solver.train_acc_history,
         val_acc_history=solver.val_acc_history,
-        seconds=seconds,
-        gather_share=gather_share,
         diverged=diverged,
+        **times,
     )
