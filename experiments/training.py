@@ -43,12 +43,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """What came out of a training; parameters and accuracies are those of the best epoch on validation."""
+    """What came out of a training; parameters and accuracies are those of the best epoch on validation.
+
+    last_test_acc alone is that of the last step's parameters.
+    """
 
     params: dict[str, Array]
     train_acc: float
     val_acc: float
     test_acc: float
+    last_test_acc: float
     loss_history: list[float]
     train_acc_history: list[float]
     val_acc_history: list[float]
@@ -194,6 +198,7 @@ def _shapes(net: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _report(solver: Any, split: Split, times: dict[str, float], diverged: str | None) -> Fit:
+    last_test_acc = solver.check_accuracy(split.X_test, split.y_test)
     best = {name: np.array(value) for name, value in solver.best_params.items()}
     if isinstance(solver, scratch.Solver):
         for name, value in best.items():
@@ -207,6 +212,7 @@ def _report(solver: Any, split: Split, times: dict[str, float], diverged: str | 
         params=best,
         train_acc=solver.train_acc_history[epoch],
         val_acc=solver.best_val_acc,
+        last_test_acc=last_test_acc,
         test_acc=solver.check_accuracy(split.X_test, split.y_test),
         loss_history=solver.loss_history,
         train_acc_history=solver.train_acc_history,

@@ -1,0 +1,101 @@
+"""What narrows the gap between training and test accuracy? (The write-ups' inline question 2, measured.)
+
+One thing at a time is changed: the number of training images, the hidden units, the regularisation. Every other
+setting stays, every point is the mean of several seeds, and the gap is that of the last epoch's accuracies. The
+answer expected: more images and more regularisation narrow it, more hidden units do not.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from experiments import plots
+from experiments.command import Common, command, option
+from experiments.record import Run, mean_std
+from experiments.sources import Setting
+from experiments.training import fit_two_layer, images_for
+from reference.data import Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(Common):
+    """The values that are tried; the others stay at the middle of each list."""
+
+    seeds: int = option(3, "how many runs of each point, each with its own seed")
+    images: tuple[int, ...] = option((500, 2000, 4000), "numbers of training images")
+    hidden: tuple[int, ...] = option((20, 100, 500), "numbers of hidden units")
+    reg: tuple[float, ...] = option((0.0, 1.0, 10.0), "L2 regularisations")
+    steps: int = option(1500, "steps of SGD, the same for every point")
+    batch_size: int = option(100, "images in a minibatch")
+    learning_rate: float = option(1e-3, "learning rate")
+
+
+SMOKE = {"seeds": 2, "images": (200, 400), "hidden": (8, 16), "reg": (0.0, 1.0), "steps": 8}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One setting and its accuracies, one a seed."""
+
+    train: list[float]
+    test: list[float]
+
+    def gaps(self) -> list[float]:
+        """Training less test accuracy, one a seed."""
+        return [train - test for train, test in zip(self.train, self.test, strict=True)]
+
+
+def main(config: Config) -> dict[str, object]:
+    """Measure all three questions, print, draw, and return the record."""
+    run = Run.start("overfitting", config)
+    split = images_for(config, run)
+    middle = {"images": _middle(config.images), "hidden": _middle(config.hidden), "reg": min(config.reg)}
+    drawing, axes = plots.figure(3, width=4)
+    metrics: dict[str, Any] = {}
+    for axis, name in zip(axes, middle, strict=True):
+        values = getattr(config, name)
+        points = [_measure(config, split, {**middle, name: value}, run) for value in values]
+        metrics[name] = _show(name, values, points)
+        series = {part: (values, [np.mean(getattr(p, part)) for p in points]) for part in ("train", "test")}
+        plots.lines(axis, series, x=name, y="accuracy", title=f"gap {metrics[name]['verdict']}", marker="o")
+        axis.set_xscale("symlog" if name == "reg" else "log")
+    plots.save(drawing, run.path("gap.png"))
+    return run.finish({"fixed": middle, **metrics})
+
+
+def _middle(values: tuple[int, ...]) -> int:
+    return values[len(values) // 2]
+
+
+def _measure(config: Config, split: Split, chosen: dict[str, Any], run: Run) -> Point:
+    images = chosen["images"]
+    if not 0 < images <= len(split.y_train):
+        raise ValueError(f"{images} training images are asked for, but the set has {len(split.y_train)}")
+    fewer = replace(split, X_train=split.X_train[:images], y_train=split.y_train[:images])
+    batch = min(config.batch_size, images)
+    setting = Setting(
+        hidden=chosen["hidden"],
+        learning_rate=config.learning_rate,
+        reg=chosen["reg"],
+        epochs=max(1, round(config.steps / (images // batch))),
+        batch_size=batch,
+    )
+    options: Any = {"backend": config.backend, "device": config.device, "on_step": run.first_step}
+    fits = [fit_two_layer(setting, fewer, seed=seed, **options) for seed in config.run_seeds()]
+    return Point(train=[f.train_acc_history[-1] for f in fits], test=[f.last_test_acc for f in fits])
+
+
+def _show(name: str, values: tuple[float, ...], points: list[Point]) -> dict[str, Any]:
+    for value, point in zip(values, points, strict=True):
+        train, test, gap = (mean_std(part) for part in (point.train, point.test, point.gaps()))
+        print(f"{name} {value:>6g}: train {train}, test {test}, gap {gap}", flush=True)
+    first, last = (float(np.mean(point.gaps())) for point in (points[0], points[-1]))
+    verdict = "narrows" if last < first else "does not narrow"
+    print(f"more {name}: the gap {verdict} ({first:.3f} to {last:.3f})")
+    gaps = [point.gaps() for point in points]
+    return {"values": values, "train": [p.train for p in points], "gaps": gaps, "verdict": verdict}
+
+
+if __name__ == "__main__":
+    command(Config, main, SMOKE)()
