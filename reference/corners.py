@@ -30,8 +30,11 @@ def huge(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Gene
 
 
 def offset(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
-    """Data with a mean a hundred times its spread: E[x^2] - E[x]^2 loses its digits."""
-    return {**inputs, "x": inputs["x"] + 100.0}
+    """Data with a mean a hundred times its spread: E[x^2] - E[x]^2 loses its digits.
+
+    Less in formats that could not hold the spread beside such a mean.
+    """
+    return {**inputs, "x": inputs["x"] + min(100.0, 0.05 / precision.unit)}
 
 
 def tiny(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
