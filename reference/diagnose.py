@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from reference.exam import Trial
-from reference.vjp import Array, answer, floating, from_torch
+from reference.vjp import Answer, Array, answer, floating, from_torch
 
 Suspicion = Callable[[Trial, str, int, Array], Iterator[tuple[str, Array]]]
 
@@ -21,7 +21,7 @@ def explain(trial: Trial, quantity: str, actual: Array, cotangent: int = 0) -> s
     """
     if not np.isfinite(actual).all():
         return _not_finite(trial, actual)
-    expected = _expected(trial, quantity, cotangent)
+    expected = _quantity(trial.truth, trial, quantity, cotangent)
     allowed = 4 * _allowed(trial, quantity, cotangent)
     for suspicion in SUSPICIONS:
         for sentence, mistaken in suspicion(trial, quantity, cotangent, expected):
@@ -41,6 +41,8 @@ def _shapes(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Ite
         yield "its kernel is flipped: true convolution where cross-correlation is due", expected[:, :, ::-1, ::-1]
         yield "its height and width are swapped", expected.swapaxes(2, 3)
         yield "its first two axes are swapped", expected.swapaxes(0, 1)
+    if expected.ndim > 2:
+        yield "it is still flat, (N, D): not given the shape of its input again", expected.reshape(len(expected), -1)
 
 
 def _scales(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Iterator[tuple[str, Array]]:
@@ -48,11 +50,15 @@ def _scales(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Ite
     yield "its sign is flipped", -expected
     yield f"it is {rows} times too large, N being {rows}: the division by N is missing", rows * expected
     yield f"it is {rows} times too small, N being {rows}: divided by N once too often", expected / rows
-    if "y" in trial.inputs and trial.inputs["x" if "x" in trial.inputs else "X"].ndim > 1:
-        classes = trial.truth.out.size if trial.layer.kind == "pair" else _classes(trial)
-        yield f"it is {classes} times too small: divided by the number of classes as well", expected / classes
     yield "it is twice the right result: a factor 1/2 is missing", 2 * expected
     yield "it is half the right result: a factor 1/2 too many", expected / 2
+
+
+def _slips(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Iterator[tuple[str, Array]]:
+    """What the layer's row knows that people write instead."""
+    for sentence, expression in trial.layer.slips.items():
+        function = from_torch(expression, constant=trial.layer.constant, options=trial.case.options)
+        yield sentence, _quantity(answer(function, trial.inputs, trial.cotangents), trial, quantity, cotangent)
 
 
 def _cotangents(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Iterator[tuple[str, Array]]:
@@ -61,10 +67,11 @@ def _cotangents(trial: Trial, quantity: str, cotangent: int, expected: Array) ->
     dout = trial.cotangents[cotangent]
     for sentence, other in {
         "the upstream gradient dout is ignored: this is the result for dout = 1": np.ones_like(dout),
-        "negative upstream gradients are dropped: the mask was made from dout": np.maximum(dout, 0),
+        "negative upstream gradients are dropped": np.maximum(dout, 0),
     }.items():
         yield sentence, answer(trial.oracle, trial.inputs, [other]).grads[0][quantity[1:]]
     if dout.shape == expected.shape:
+        yield "the mask was made from dout, not from x", np.maximum(dout, 0)
         yield "dout is passed on unchanged: the layer's own derivative is missing", dout
 
 
@@ -73,10 +80,10 @@ def _options(trial: Trial, quantity: str, cotangent: int, expected: Array) -> It
         if name == "reg":
             yield (
                 "the regularisation reg never arrives: this is the result for reg = 0",
-                _with(trial, quantity, reg=0.0),
+                _with(trial, quantity, cotangent, reg=0.0),
             )
-            yield "the regularisation is doubled: the 1/2 is missing", _with(trial, quantity, reg=2 * value)
-            yield "the regularisation is halved: a 1/2 too many", _with(trial, quantity, reg=value / 2)
+            yield "the regularisation is doubled: the 1/2 is missing", _with(trial, quantity, cotangent, reg=2 * value)
+            yield "the regularisation is halved: a 1/2 too many", _with(trial, quantity, cotangent, reg=value / 2)
         elif name in ("eps", "negative_slope", "p"):
             defaults = {"eps": 1e-5, "negative_slope": 0.01, "p": 0.5}
             yield f"the option {name} is ignored", _with(trial, quantity, cotangent, **{name: defaults[name]})
@@ -90,22 +97,49 @@ def _inputs(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Ite
     for name in floating(trial.inputs, trial.layer.constant):
         for value in (0.0, 1.0):
             inputs = {**trial.inputs, name: np.full_like(trial.inputs[name], value)}
-            found = answer(trial.oracle, inputs, cotangents)
-            mistaken = found.grads[cotangent][quantity[1:]] if quantity[1:] in trial.inputs else found.out
+            mistaken = _quantity(answer(trial.oracle, inputs, cotangents), trial, quantity, cotangent)
             yield f"{name} does not take part: this is the result for {name} = {value:g}", mistaken
 
 
-SUSPICIONS: tuple[Suspicion, ...] = (_scales, _shapes, _options, _cotangents, _inputs)
+def _windows(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Iterator[tuple[str, Array]]:
+    """What the backward pass of a convolution gives when it slips."""
+    if trial.layer.name != "conv" or quantity not in ("dx", "dw"):
+        return
+    pad, stride = trial.case.options.get("pad", 0), trial.case.options.get("stride", 1)
+    slips = {
+        "its kernel is flipped in backward": (stride, True),
+        "the stride is missing in backward": (1, False),
+    }
+    if pad and quantity == "dx":
+        yield "its padding is not stripped", _scattered(trial, quantity, cotangent, stride, False, strip=False)
+    for sentence, (step, flip) in slips.items():
+        yield sentence, _scattered(trial, quantity, cotangent, step, flip)
 
 
-def _with(trial: Trial, quantity: str, cotangent: int = 0, **options: float) -> Array:
+def _scattered(trial: Trial, quantity: str, cotangent: int, step: int, flip: bool, *, strip: bool = True) -> Array:
+    """dx or dw of a convolution, window by window."""
+    x, w, dout = trial.inputs["x"], trial.inputs["w"], trial.cotangents[cotangent]
+    pad, (height, width) = trial.case.options.get("pad", 0), w.shape[2:]
+    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    dx, dw = np.zeros_like(padded), np.zeros_like(w)
+    for i, j in np.ndindex(dout.shape[2:]):
+        place = (..., slice(i * step, i * step + height), slice(j * step, j * step + width))
+        dw += np.einsum("nf,nchw->fchw", dout[:, :, i, j], padded[place])
+        dx[place] += np.einsum("nf,fchw->nchw", dout[:, :, i, j], w[:, :, ::-1, ::-1] if flip else w)
+    inner = dx[:, :, pad : dx.shape[2] - pad, pad : dx.shape[3] - pad] if strip else dx
+    return dw if quantity == "dw" else inner
+
+
+SUSPICIONS: tuple[Suspicion, ...] = (_scales, _shapes, _slips, _options, _cotangents, _windows, _inputs)
+
+
+def _with(trial: Trial, quantity: str, cotangent: int, **options: float) -> Array:
     function = from_torch(trial.layer.torch, constant=trial.layer.constant, options={**trial.case.options, **options})
-    found = answer(function, trial.inputs, trial.cotangents)
-    return found.grads[cotangent][quantity[1:]] if quantity[1:] in trial.inputs else found.out
+    return _quantity(answer(function, trial.inputs, trial.cotangents), trial, quantity, cotangent)
 
 
-def _expected(trial: Trial, quantity: str, cotangent: int) -> Array:
-    return trial.truth.out if quantity == trial.out else trial.truth.grads[cotangent][quantity[1:]]
+def _quantity(found: Answer, trial: Trial, quantity: str, cotangent: int) -> Array:
+    return found.out if quantity == trial.out else found.grads[cotangent][quantity[1:]]
 
 
 def _allowed(trial: Trial, quantity: str, cotangent: int) -> Array:
@@ -128,11 +162,6 @@ def _scaled(trial: Trial, actual: Array, expected: Array, allowed: Array) -> str
     if expected.size > 1 and factor and _same(actual, factor * expected, allowed):
         return f"it is {factor:.6g} times the right result throughout"
     return ""
-
-
-def _classes(trial: Trial) -> int:
-    scores = trial.inputs.get("x")
-    return scores.shape[1] if scores is not None and scores.ndim > 1 else len(trial.inputs[list(trial.inputs)[-1]])
 
 
 def _not_finite(trial: Trial, actual: Array) -> str:

@@ -140,10 +140,10 @@ class Exam:
         assert function is not None
         return function
 
-    def failed(self, quantity: str) -> bool:
-        """Whether the quantity was already found wrong on random inputs: corners would only say it again."""
+    def failed(self, quantity: str, case: str | None = None) -> bool:
+        """Whether the quantity was already found wrong, in that case or in any: corners would only say it again."""
         grave = (Verdict.FAIL, Verdict.CRASH)
-        return any(r.quantity == quantity and r.verdict in grave for r in self.results)
+        return any(r.quantity == quantity and r.verdict in grave and case in (None, r.case) for r in self.results)
 
     def result(self, check: str, trial: Trial, quantity: str, **fields: Any) -> Result:
         """A result whose message names layer, quantity, case and precision."""

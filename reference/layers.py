@@ -47,6 +47,8 @@ class Layer:
     analytic: whether complex step can differentiate the forward pass.
     scores: a net's expression in test mode. sizes: a net's positional constructor arguments, from its inputs.
     corners: the corner cases that apply (see corners.py).
+    slips: torch expressions of what people write instead, by the sentence that names the mistake: a wrong result
+        that one of them reproduces is explained (see diagnose.py).
     errors: inputs that must be refused with a ValueError, by a subject that documents this.
     """
 
@@ -61,6 +63,7 @@ class Layer:
     scores: Expression | None = None
     sizes: Callable[[Inputs], tuple[Any, ...]] | None = None
     corners: tuple[str, ...] = ()
+    slips: Mapping[str, Expression] = field(default_factory=dict)
     errors: Mapping[str, Callable[[Inputs], Inputs]] = field(default_factory=dict)
 
 
@@ -109,8 +112,30 @@ def _fan_in(shape: tuple[int, ...]) -> int:
     return shape[0] if len(shape) == 2 else int(np.prod(shape[1:]))
 
 
+def _with_slope(value: Tensor, slope: Tensor, x: Tensor) -> Tensor:
+    """`value` with the derivative `slope` in place of its own."""
+    return value.detach() + slope.detach() * (x - x.detach())
+
+
 def _batchnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
     return F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
+
+
+def _batchnorm_constants(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    mean, var = x.mean(0).detach(), x.var(0, correction=0).detach()
+    return (x - mean) / torch.sqrt(var + eps) * gamma + beta
+
+
+def _batchnorm_no_variance_path(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    return (x - x.mean(0)) / torch.sqrt(x.var(0, correction=0).detach() + eps) * gamma + beta
+
+
+def _batchnorm_unbiased(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    return (x - x.mean(0)) / torch.sqrt(x.var(0) + eps) * gamma + beta
+
+
+def _batchnorm_eps_outside(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    return (x - x.mean(0)) / (torch.sqrt(x.var(0, correction=0)) + eps) * gamma + beta
 
 
 def _batchnorm_inference(
@@ -130,6 +155,28 @@ def _pool(kernel: Callable[..., Tensor]) -> Expression:
         return kernel(x, (pool_height, pool_width), stride)
 
     return pool
+
+
+def _max_pool_all_ties(x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
+    windows = x.unfold(2, pool_height, stride).unfold(3, pool_width, stride)
+    largest = windows.amax((-2, -1), keepdim=True).detach()
+    passed = windows * (windows == largest)
+    return (largest + passed - passed.detach()).sum((-2, -1)) - largest[..., 0, 0] * (pool_height * pool_width - 1)
+
+
+def _max_pool_shared(x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
+    mean = F.avg_pool2d(x, (pool_height, pool_width), stride)
+    return F.max_pool2d(x, (pool_height, pool_width), stride).detach() + mean - mean.detach()
+
+
+def _svm_margins(x: Tensor, y: Tensor, *, detach: bool = False) -> Tensor:
+    right = x.gather(1, y[:, None])
+    return F.relu(x - (right.detach() if detach else right) + 1)
+
+
+def _svm_no_right_class(x: Tensor, y: Tensor) -> Tensor:
+    others = y[:, None] != torch.arange(x.shape[1])
+    return (_svm_margins(x, y, detach=True) * others).sum() / len(y)
 
 
 def _dropout(x: Tensor, mask: Tensor, *, p: float = 0.5) -> Tensor:
@@ -220,6 +267,10 @@ LAYERS: tuple[Layer, ...] = (
         torch=F.relu,
         cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))), Case(name="images", inputs=normal(x=(2, 3, 4, 5)))),
         kink="relu'(0) = 0, as torch.relu has it",
+        slips={
+            "the mask is turned around: gradient where x is negative": lambda x: F.relu(x).detach() - F.relu(-x),
+            "dout is passed on unmasked": lambda x: F.relu(x).detach() + x - x.detach(),
+        },
     ),
     _elementwise(
         name="leaky_relu",
@@ -267,6 +318,12 @@ LAYERS: tuple[Layer, ...] = (
         ),
         analytic=True,
         corners=("zeros", "integers", "offset", "tiny", *_LAYOUT),
+        slips={
+            "the mean and the variance are treated as constants in backward": _batchnorm_constants,
+            "the gradient's way through the variance is missing": _batchnorm_no_variance_path,
+            "the variance is divided by N - 1: the biased one normalises": _batchnorm_unbiased,
+            "eps is added outside the root": _batchnorm_eps_outside,
+        },
     ),
     Layer(
         name="batchnorm_inference",
@@ -306,6 +363,11 @@ LAYERS: tuple[Layer, ...] = (
         ),
         analytic=True,
         corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", *_LAYOUT),
+        slips={
+            "the kernel is flipped: a true convolution where cross-correlation is due": (
+                lambda x, w, b, *, stride=1, pad=0: F.conv2d(x, w.flip(2, 3), b, stride, pad)
+            ),
+        },
         errors={"w for another number of channels": lambda inputs: {**inputs, "w": inputs["w"][:, :-1]}},
     ),
     Layer(
@@ -327,6 +389,10 @@ LAYERS: tuple[Layer, ...] = (
         ),
         kink="of equal maxima the first in the window gets the gradient, as torch has it",
         corners=("zeros", "integers", "huge", "tiny", "one row", "empty", "nonfinite", *_LAYOUT),
+        slips={
+            "every one of several equal maxima gets the whole gradient": _max_pool_all_ties,
+            "the gradient is shared over the window, as average pooling does": _max_pool_shared,
+        },
     ),
     Layer(
         name="avg_pool",
@@ -346,6 +412,12 @@ LAYERS: tuple[Layer, ...] = (
     _loss(
         name="softmax_loss",
         torch=F.cross_entropy,
+        slips={
+            "the gradient lacks the -1 of the right class": lambda x, y: (
+                (x.logsumexp(1).sum() - x.gather(1, y[:, None]).sum().detach()) / len(y)
+            ),
+            "divided by the number of classes too": lambda x, y: F.cross_entropy(x, y) / x.shape[1],
+        },
         cases=(Case(name="x (N, C)", inputs=scores_and_labels(7, 5)),),
         batched=("x", "y"),
         errors=_LABELS,
@@ -356,6 +428,11 @@ LAYERS: tuple[Layer, ...] = (
         cases=(Case(name="x (N, C)", inputs=scores_and_labels(7, 5)),),
         batched=("x", "y"),
         kink="a margin of exactly 0 passes no gradient, as torch.relu has it",
+        slips={
+            "the right class counts its own margin of 1": lambda x, y: _svm_margins(x, y).sum() / len(y),
+            "the right class gets no gradient": _svm_no_right_class,
+            "divided by the number of classes too": lambda x, y: nets.svm(x, y) / x.shape[1],
+        },
         errors=_LABELS,
     ),
     _loss(
@@ -380,7 +457,7 @@ LAYERS: tuple[Layer, ...] = (
         cases=(
             Case(
                 name="3-4-4-1 columns",
-                inputs=normal(x=(3, 2), W1=(4, 3), b1=(4, 1), W2=(4, 4), b2=(4, 1), W3=(1, 4), b3=(1, 1)),
+                inputs=normal(x=(3, 5), W1=(4, 3), b1=(4, 1), W2=(4, 4), b2=(4, 1), W3=(1, 4), b3=(1, 1)),
             ),
         ),
         corners=_LAYOUT,
