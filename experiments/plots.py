@@ -112,4 +112,4 @@ def points(axes: "Axes", X: Array, y: Array) -> None:
         axes.scatter(
             X[y == label, 0], X[y == label, 1], marker=marker, color=colour, edgecolor="k", s=18, label=f"y = {label}"
         )
-    axes.legend(fontsize=8, loc="center")
+    axes.legend(fontsize=7, loc="upper right")
