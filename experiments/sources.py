@@ -21,8 +21,10 @@ class Setting:
     printed: float | None = None
 
     def label(self) -> str:
-        """The settings that the grids vary, for a table's row."""
-        return f"lr {self.learning_rate:.0e} reg {self.reg:g} hidden {self.hidden} epochs {self.epochs}"
+        """The settings that the grids vary, for a table's row, and what else is not the default."""
+        batch = "" if self.batch_size == 100 else f" batch {self.batch_size}"
+        decay = "" if self.lr_decay == 1 else f" decay {self.lr_decay:g}"
+        return f"lr {self.learning_rate:.0e} reg {self.reg:g} hidden {self.hidden} epochs {self.epochs}{batch}{decay}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,9 @@ def _s0() -> tuple[Setting, ...]:
 
 def _s1() -> tuple[Setting, ...]:
     printed = [0.464, 0.48, 0.406, 0.411, 0.48, 0.521, 0.399, 0.405]
-    base = Setting(hidden=64, learning_rate=1e-4, batch_size=200, lr_decay=0.95)
+    # Batch 200 and decay 0.95 are told of S1's single run alone. With them the rows of rate 1e-4, after half as many
+    # steps, end 0.04 to 0.07 below the printed figures; with the defaults all rows come near them.
+    base = Setting(hidden=64, learning_rate=1e-4)
     return tuple(
         replace(base, learning_rate=rate, reg=reg, hidden=hidden, printed=figure)
         for (rate, reg, hidden), figure in zip(product((1e-4, 1e-3), (0.0, 10.0), (64, 128)), printed, strict=True)

@@ -31,6 +31,7 @@ from reference.progress import Advance, progress
 CLOSE = 0.03
 """How near a printed accuracy ours should come: two standard errors of 1,000 validation images."""
 GRIDS = ("S0", "S1", "S3")
+CHANGEABLE = ("epochs", "hidden", "batch_size", "lr_decay")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Config(Common):
     parallel: int = option(os.cpu_count() or 1, "rows at a time, each a process with one thread")
     epochs: int | None = option(None, "epochs of every row, instead of the grid's own", kind=int)
     hidden: int | None = option(None, "hidden units of every row, instead of the grid's own", kind=int)
+    batch_size: int | None = option(None, "images in a minibatch of every row, instead of the grid's own", kind=int)
+    lr_decay: float | None = option(None, "decay of the rate in every row, instead of the grid's own", kind=float)
 
 
 SMOKE = {"epochs": 1, "hidden": 4, "parallel": 1, "backend": "both"}
@@ -86,7 +89,7 @@ def _jobs(config: Config) -> Iterator[Job]:
         raise ValueError(f"parallel is {config.parallel} but at least one process is needed")
     names = GRIDS if config.grids == "all" else (config.grids,)
     backends = ("scratch", "torch") if config.backend == "both" else (config.backend,)
-    changes = {key: value for key in ("epochs", "hidden") if (value := getattr(config, key)) is not None}
+    changes = {key: value for key in CHANGEABLE if (value := getattr(config, key)) is not None}
     for backend in backends:
         device = resolve_device(backend, "auto" if config.backend == "both" else config.device)
         for name in names:

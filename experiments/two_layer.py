@@ -37,7 +37,7 @@ def main(config: Config) -> dict[str, object]:
     split = images_for(config, run)
     fits = []
     for seed in config.run_seeds():
-        print(f"seed {seed}: {setting.label()} batch {setting.batch_size}, backend {config.backend}", flush=True)
+        print(f"seed {seed}: {setting.label()}, backend {config.backend}", flush=True)
         fits.append(_fit(config, setting, split, seed, run))
     _draw(fits[0], run, split.X_train.shape[1:])
     if config.preset == "S1":

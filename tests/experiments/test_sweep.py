@@ -78,6 +78,14 @@ def test_another_seed_joins_the_same_table(copied: Path) -> None:
     assert all("±" in line for line in table[1:])
 
 
+def test_another_reading_of_a_grid_gets_lines_of_its_own(copied: Path) -> None:
+    result = run("--backend", "scratch", "--batch-size", "200", "--lr-decay", "0.95", "--out", str(copied))
+    assert result.exit_code == 0, result.output
+    table = (copied / "table.csv").read_text(encoding="utf-8").splitlines()
+    assert len(table) == 1 + 2 * ROWS
+    assert sum("batch 200 decay 0.95" in line for line in table) == ROWS
+
+
 def test_two_processes_find_what_one_does(finished: Path, tmp_path: Path) -> None:
     result = run("--backend", "scratch", "--parallel", "2", "--out", str(tmp_path))
     assert result.exit_code == 0, result.output
