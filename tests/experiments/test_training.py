@@ -1,0 +1,93 @@
+"""Both backends train alike, and the settings of the write-ups are what they say."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from experiments import recipe, sources, sweep
+from experiments.command import command
+from experiments.sources import Setting, grid
+from experiments.training import fit_two_layer
+from experiments.xor import TwoLinear
+from reference.data import Split, cs231n_split, load
+
+SMALL = Setting(hidden=8, learning_rate=1e-3, epochs=2, batch_size=50)
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return cs231n_split(load(), num_train=300, num_val=100)
+
+
+def test_both_backends_see_the_same_first_loss(split: Split) -> None:
+    """One start, one batch: the first losses differ by the rounding of float32 alone."""
+    ours, theirs = (fit_two_layer(SMALL, split, seed=1, backend=name, device=d).loss_history for name, d in BACKENDS)
+    assert abs(ours[0] - theirs[0]) <= 8 * np.finfo(np.float32).eps * abs(theirs[0])
+    assert len(ours) == len(theirs) == 12
+
+
+BACKENDS = (("scratch", "auto"), ("torch", "cpu"))
+
+
+@pytest.mark.parametrize(("backend", "device"), BACKENDS)
+def test_a_step_too_large_is_reported_not_raised(split: Split, backend: str, device: str) -> None:
+    result = fit_two_layer(replace(SMALL, learning_rate=1e3), split, seed=0, backend=backend, device=device)
+    assert result.diverged is not None
+    assert "diverged at iteration" in result.diverged
+    assert 0 <= result.test_acc <= 1
+
+
+def test_the_grids_have_the_rows_and_figures_of_their_sources() -> None:
+    assert [len(grid(name)) for name in ("S0", "S1", "S3")] == [8, 8, 16]
+    assert max(row.printed for row in grid("S1") if row.printed) == 0.521
+    best = next(row for row in grid("S0") if row.printed == 0.506)
+    assert (best.learning_rate, best.reg, best.hidden) == (1e-3, 0.0, 100)
+    with pytest.raises(ValueError, match="no grid"):
+        grid("S2")
+    assert len(sources.S1_LOG) == 6
+
+
+def test_a_sweep_trains_only_what_is_missing(tmp_path: Path) -> None:
+    options = ["--grids", "S1", "--smoke", "--out", str(tmp_path)]
+    run = command(sweep.Config, sweep.main, sweep.SMOKE)
+    assert "0 of them done before" in CliRunner().invoke(run, options).output
+    rows = sorted((tmp_path / "rows").iterdir())
+    before = {path.name: path.read_bytes() for path in rows}
+    rows[0].unlink()
+    assert "16 trainings, 15 of them done before" in CliRunner().invoke(run, options).output
+    after = {path.name: json.loads(path.read_bytes())["val_acc"] for path in (tmp_path / "rows").iterdir()}
+    assert after == {name: json.loads(text)["val_acc"] for name, text in before.items()}
+    table = (tmp_path / "table.md").read_text()
+    assert table.count("| S1 |") == 8
+    assert "synthetic" in table
+
+
+def test_mirroring_turns_whole_images_and_nothing_else() -> None:
+    X = np.arange(4 * 3 * 2 * 5, dtype=np.float32).reshape(4, 3, 2, 5)
+    out = recipe.mirrored(X.copy(), np.random.default_rng(0))
+    same = [bool((a == b).all()) for a, b in zip(out, X, strict=True)]
+    turned = [bool((a == b[..., ::-1]).all()) for a, b in zip(out, X, strict=True)]
+    assert all(a != b for a, b in zip(same, turned, strict=True))
+    assert any(same)
+    assert any(turned)
+
+
+def test_the_learning_rate_rises_and_falls_to_nearly_zero() -> None:
+    factors = [recipe.rise_and_fall(10, i, 100) for i in range(100)]
+    assert all(0 < factor <= 1 for factor in factors)
+    assert np.argmax(factors) == 9
+    assert factors[99] == min(factors[10:])
+
+
+def test_two_linear_layers_have_the_gradient_of_their_formula() -> None:
+    """W1 enters the logit as X W1 W2: its gradient is Xᵀ dscores W2ᵀ."""
+    net = TwoLinear(3, rng=np.random.default_rng(0))
+    X, y = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([0, 1])
+    _, grads = net.loss(X, y)
+    p = 1 / (1 + np.exp(-net.loss(X)))
+    expected = X.T @ ((p - y) / 2)[:, None] @ net.params["W2"].T
+    assert np.abs(grads["W1"] - expected).max() <= 8 * np.finfo(np.float64).eps * np.abs(expected).max()
