@@ -6,8 +6,8 @@ of the precision under test may make there:
 
 - a product or a sum of K terms by up to `c * sqrt(K) * u_acc * S`, S being the same operation on absolute
   values (c = 2; the worst that was ever observed is 1.7), plus `2 * u_in * S` where operands are rounded first;
-- every other operation by up to `AMPLITUDE * u` of its result; views, copies, selections and arithmetic whose
-  result is a small whole number are exact.
+- every other operation by up to `AMPLITUDE * u` of its result; views, copies, selections, and sums and
+  products of small whole numbers are exact.
 
 Twice the farthest that any disturbed run strays is what an element is allowed: a few runs do not find the very
 worst. The allowance opens up by itself where
@@ -29,7 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from reference.vjp import Answer, Array, Expression, Inputs, Precision, answer, from_torch
 
 REPEATS = 8
-COARSE = 4  # times as many runs where units are so wide that kinks and ties are crossed by chance
+COARSE, COARSE_UNIT = 4, 2.0**-12  # times as many runs where a unit is wider than this: kinks are crossed by chance
 AMPLITUDE = 8.0
 SUM_CONSTANT = 2.0
 SLACK = 2.0
@@ -93,7 +93,7 @@ def spread(
     """
     rounding = Rounding(precision, seed)
     runs = []
-    for _ in range(repeats * (COARSE if precision.unit > 2.0**-12 else 1)):
+    for _ in range(repeats * (COARSE if precision.unit > COARSE_UNIT else 1)):
         with rounding:
             runs.append(compute())
     return {
@@ -184,8 +184,9 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func in COMPOSITE:
             with self:
                 return COMPOSITE[func](*args, **kwargs)
+        whole = func.overloadpacket in WHOLE and self._whole(args)
         out = func(*args, **kwargs)
-        if func.is_view or func.overloadpacket in EXACT:
+        if func.is_view or func.overloadpacket in EXACT or whole:
             return out
         if func.overloadpacket not in SUMS:
             return _map(out, self._relative)
@@ -195,23 +196,22 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return _map(out, self._summed, magnitudes, terms)
 
     def _relative(self, value: Tensor) -> Tensor:
-        noise = self._noise(value).masked_fill_(self._exact(value), 0)
         # In place, so that operations like `div_` stay operations on their argument.
-        return value.mul_(1 + AMPLITUDE * self.precision.unit * noise)
+        return value.mul_(1 + AMPLITUDE * self.precision.unit * self._noise(value))
 
     def _summed(self, value: Tensor, magnitude: Tensor, terms: int) -> Tensor:
         p = self.precision
-        exact = self._exact(value) & self._exact(magnitude)
         bound = (SUM_CONSTANT * terms**0.5 * p.accumulate + 2 * p.operand) * magnitude + terms * p.tiny
-        noise = (bound * self._noise(value)).masked_fill_(exact, 0)
-        return self._relative(value).add_(noise)
+        return self._relative(value).add_(bound * self._noise(value))
 
-    def _exact(self, value: Tensor) -> Tensor:
-        """Where a result is a small whole number: arithmetic on those is exact in every format.
+    def _whole(self, args: Sequence[Any]) -> bool:
+        """Whether all operands are small whole numbers: sums and products of those are exact in every format.
 
         So a margin of exactly 0 or a tie stays one, and the declared subgradient can be asserted.
         """
-        return (value == value.round()) & (value.abs() * self.precision.unit < 0.125)
+        operands = [a for a in args if isinstance(a, Tensor) and a.is_floating_point()]
+        limit = 0.125 / self.precision.unit
+        return all(bool(((a == a.round()) & (a.abs() * max(1, a.numel()) < limit)).all()) for a in operands)
 
     def _noise(self, like: Tensor) -> Tensor:
         """Random signs with sizes between a half and 1: never so small that a lone error goes unseen."""
@@ -304,6 +304,10 @@ EXACT = {
     *(aten.sign, aten.to, aten._to_copy, aten.where, aten.zero_, aten.zeros, aten.zeros_like),
     *(aten.stack, aten.empty_like, aten.new_empty_strided, aten.empty_strided, aten.detach, aten.flip),
 }
+
+
+# Operations that give a whole number for whole numbers.
+WHOLE = {aten.add, aten.addmm, aten.convolution, aten.mm, aten.mul, aten.rsub, aten.sub, aten.sum}
 
 
 def _ratio(out: Tensor, x: Tensor, *_: Any) -> tuple[int]:
