@@ -148,6 +148,9 @@ def _draw(config: Config, rows: list[tuple[Any, ...]], run: Run) -> None:
         plots.lines(axis, kept, x="layers", y="gradient kept", title=title, log="xy", marker="o")
     dead = {f"{s:g}": (config.depths, [r[4] for r in rows if r[:2] == ("relu", s)]) for s in config.scales}
     plots.lines(axes[-1], dead, x="layers", y="dead share", title="dead ReLUs, by scale", log="x", marker="o")
+    for axis in axes:
+        axis.set_xticks(config.depths, [str(depth) for depth in config.depths], minor=False)
+        axis.minorticks_off()
     plots.save(drawing, run.path("activations.png"))
 
 

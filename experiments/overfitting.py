@@ -57,9 +57,10 @@ def main(config: Config) -> dict[str, object]:
         values = getattr(config, name)
         points = [_measure(config, split, {**middle, name: value}, run) for value in values]
         metrics[name] = _show(name, values, points)
-        series = {part: (values, [np.mean(getattr(p, part)) for p in points]) for part in ("train", "test")}
+        places = range(len(values))
+        series = {part: (places, [np.mean(getattr(p, part)) for p in points]) for part in ("train", "test")}
         plots.lines(axis, series, x=name, y="accuracy", title=f"gap {metrics[name]['verdict']}", marker="o")
-        axis.set_xscale("symlog" if name == "reg" else "log")
+        axis.set_xticks(places, [f"{value:g}" for value in values])
     plots.save(drawing, run.path("gap.png"))
     return run.finish({"fixed": middle, **metrics})
 
