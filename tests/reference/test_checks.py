@@ -51,6 +51,9 @@ def test_right_code_in_a_students_hand_passes(layer, precision):
 @pytest.mark.parametrize(
     ("file", "layer", "verdict", "word"),
     [
+        ("s0_relu_at_zero.py", "relu", Verdict.PASS, "another valid convention"),
+        ("s1_softmax_without_shift.py", "softmax_loss", Verdict.FAIL, "maximum"),
+        ("s2_overwritten_cache.py", "relu", Verdict.FAIL, "overwritten"),
         ("s1_scalar_biases.py", "TwoLayerNet", Verdict.FAIL, "shape"),
         ("s2_row_biases.py", "TwoLayerNet", Verdict.FAIL, "shape"),
         ("s3_reg_never_arrives.py", "TwoLayerNet", Verdict.FAIL, "never arrives"),
