@@ -10,17 +10,43 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from reference import nets
 from reference.errors import InputError
+from reference.expressions import (
+    Sampler,
+    batchnorm,
+    batchnorm_constants,
+    batchnorm_eps_outside,
+    batchnorm_inference,
+    batchnorm_inference_inputs,
+    batchnorm_no_variance_path,
+    batchnorm_running,
+    batchnorm_unbiased,
+    dropout,
+    dropout_inputs,
+    label_missing,
+    label_negative,
+    label_too_large,
+    logits_and_labels,
+    max_pool_all_ties,
+    max_pool_shared,
+    net_inputs,
+    net_loss,
+    net_scores,
+    no_last_feature,
+    normal,
+    pooling,
+    running_inputs,
+    scores_and_labels,
+    svm_margins,
+    svm_no_right_class,
+    three_layer,
+    with_slope,
+)
 from reference.vjp import Expression, Inputs
-
-Rng = np.random.Generator
-Sampler = Callable[[Rng], Inputs]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,171 +93,10 @@ class Layer:
     errors: Mapping[str, Callable[[Inputs], Inputs]] = field(default_factory=dict)
 
 
-def normal(**shapes: tuple[int, ...]) -> Sampler:
-    """A sampler of standard normal inputs of the given shapes, in the given order."""
-    return lambda rng: {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-
-
-def scores_and_labels(rows: int, classes: int) -> Sampler:
-    return lambda rng: {
-        "x": 3 * rng.standard_normal((rows, classes)),
-        "y": rng.integers(classes, size=rows),
-    }
-
-
-def _logits_and_labels(rng: Rng) -> Inputs:
-    return {"x": 3 * rng.standard_normal(11), "y": rng.integers(2, size=11)}
-
-
-def _dropout_inputs(rng: Rng) -> Inputs:
-    return {"x": rng.standard_normal((6, 7)), "mask": rng.random((6, 7)) < 0.7}
-
-
-def _batchnorm_inference_inputs(rng: Rng) -> Inputs:
-    shapes = {"x": (9, 5), "gamma": (5,), "beta": (5,), "running_mean": (5,)}
-    return {**normal(**shapes)(rng), "running_var": rng.uniform(0.5, 2.0, size=5)}
-
-
-def _running_inputs(rng: Rng) -> Inputs:
-    return {**normal(x=(9, 5), running_mean=(5,))(rng), "running_var": rng.uniform(0.5, 2.0, size=5)}
-
-
-def _net_inputs(X: tuple[int, ...], classes: int, **params: tuple[int, ...]) -> Sampler:
-    """Images X, labels y, and parameters scaled so that every layer's values are of order one."""
-
-    def sample(rng: Rng) -> Inputs:
-        scaled = {name: rng.standard_normal(shape) / _fan_in(shape) ** 0.5 for name, shape in params.items()}
-        return {"X": rng.standard_normal(X), "y": rng.integers(classes, size=X[0]), **scaled}
-
-    return sample
-
-
-def _fan_in(shape: tuple[int, ...]) -> int:
-    if len(shape) < 2:
-        return 4
-    return shape[0] if len(shape) == 2 else int(np.prod(shape[1:]))
-
-
-def _with_slope(value: Tensor, slope: Tensor, x: Tensor) -> Tensor:
-    """`value` with the derivative `slope` in place of its own."""
-    return value.detach() + slope.detach() * (x - x.detach())
-
-
-def _batchnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
-
-
-def _batchnorm_constants(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    mean, var = x.mean(0).detach(), x.var(0, correction=0).detach()
-    return (x - mean) / torch.sqrt(var + eps) * gamma + beta
-
-
-def _batchnorm_no_variance_path(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return (x - x.mean(0)) / torch.sqrt(x.var(0, correction=0).detach() + eps) * gamma + beta
-
-
-def _batchnorm_unbiased(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return (x - x.mean(0)) / torch.sqrt(x.var(0) + eps) * gamma + beta
-
-
-def _batchnorm_eps_outside(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return (x - x.mean(0)) / (torch.sqrt(x.var(0, correction=0)) + eps) * gamma + beta
-
-
-def _batchnorm_inference(
-    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, var: Tensor, *, eps: float = 1e-5
-) -> Tensor:
-    return F.batch_norm(x, mean, var, gamma, beta, training=False, eps=eps)
-
-
-def _batchnorm_running(x: Tensor, mean: Tensor, var: Tensor, *, momentum: float = 0.9) -> Tensor:
-    # CS231n's momentum is the share of the old average; torch's is that of the new batch. The variance that
-    # nn.BatchNorm1d averages is the unbiased one.
-    return torch.stack([mean, var]) * momentum + torch.stack([x.mean(0), x.var(0)]) * (1 - momentum)
-
-
-def _pool(kernel: Callable[..., Tensor]) -> Expression:
-    def pool(x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
-        return kernel(x, (pool_height, pool_width), stride)
-
-    return pool
-
-
-def _max_pool_all_ties(x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
-    windows = x.unfold(2, pool_height, stride).unfold(3, pool_width, stride)
-    largest = windows.amax((-2, -1), keepdim=True).detach()
-    passed = windows * (windows == largest)
-    return (largest + passed - passed.detach()).sum((-2, -1)) - largest[..., 0, 0] * (pool_height * pool_width - 1)
-
-
-def _max_pool_shared(x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
-    mean = F.avg_pool2d(x, (pool_height, pool_width), stride)
-    return F.max_pool2d(x, (pool_height, pool_width), stride).detach() + mean - mean.detach()
-
-
-def _svm_margins(x: Tensor, y: Tensor, *, detach: bool = False) -> Tensor:
-    right = x.gather(1, y[:, None])
-    return F.relu(x - (right.detach() if detach else right) + 1)
-
-
-def _svm_no_right_class(x: Tensor, y: Tensor) -> Tensor:
-    others = y[:, None] != torch.arange(x.shape[1])
-    return (_svm_margins(x, y, detach=True) * others).sum() / len(y)
-
-
-def _dropout(x: Tensor, mask: Tensor, *, p: float = 0.5) -> Tensor:
-    return x * mask / p
-
-
-def _three_layer(x: Tensor, *params: Tensor) -> Tensor:
-    W1, b1, W2, b2, W3, b3 = params
-    hidden = torch.sigmoid(W2 @ torch.sigmoid(W1 @ x + b1) + b2)
-    return W3 @ hidden + b3
-
-
-def _scores(name: str, inputs: Mapping[str, Tensor]) -> Tensor:
-    params = {key: value for key, value in inputs.items() if key not in ("X", "y")}
-    X = inputs["X"]
-    with torch.device("meta"):  # sizes only: the values come with the inputs
-        twin = nets.build(name, {key: tuple(value.shape) for key, value in params.items()}, tuple(X.shape[1:]))
-    return nets.scores(twin, X, *params.values())
-
-
-def _net(name: str, *keys: str) -> Expression:
-    """The scores of a net's twin as an expression of (X, y, W1, b1, ...); the labels are not used."""
-    return lambda *tensors, **_: _scores(name, dict(zip(keys, tensors, strict=True)))
-
-
-def _net_loss(name: str, *keys: str, loss: str = "softmax") -> Expression:
-    def expression(*tensors: Tensor, reg: float = 0.0, loss: str = loss) -> Tensor:
-        inputs = dict(zip(keys, tensors, strict=True))
-        data_loss = nets.LOSSES[loss](_scores(name, inputs), inputs["y"])
-        params = [value for key, value in inputs.items() if key not in ("X", "y")]
-        return nets.regularised(data_loss, params, reg)
-
-    return expression
-
-
-def _no_last_feature(inputs: Inputs) -> Inputs:
-    return {**inputs, "w": inputs["w"][:-1]}
-
-
-def _label_too_large(inputs: Inputs) -> Inputs:
-    return {**inputs, "y": inputs["y"] + inputs["x"].shape[-1]}
-
-
-def _label_negative(inputs: Inputs) -> Inputs:
-    return {**inputs, "y": inputs["y"] - inputs["x"].shape[-1]}
-
-
-def _label_missing(inputs: Inputs) -> Inputs:
-    return {**inputs, "y": inputs["y"][:-1]}
-
-
 _LABELS = {
-    "a label as large as the number of classes": _label_too_large,
-    "a negative label": _label_negative,
-    "a label too few": _label_missing,
+    "a label as large as the number of classes": label_too_large,
+    "a negative label": label_negative,
+    "a label too few": label_missing,
 }
 _LAYOUT = ("strided", "read-only")
 _ELEMENTWISE = ("zeros", "integers", "huge", "tiny", "one row", "empty", "nonfinite", *_LAYOUT)
@@ -244,7 +109,7 @@ _loss = partial(Layer, kind="loss", corners=_LOSS)
 _net_row = partial(Layer, kind="net", constant=("X",), batched=("X", "y"), corners=("one row", *_LAYOUT))
 _linear = partial(
     _net_row,
-    scores=_net("linear", "X", "y", "W", "b"),
+    scores=net_scores("linear", "X", "y", "W", "b"),
     sizes=lambda inputs: inputs["W"].shape,
 )
 
@@ -260,7 +125,7 @@ LAYERS: tuple[Layer, ...] = (
         ),
         analytic=True,
         corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", *_LAYOUT),
-        errors={"w with a row too few": _no_last_feature},
+        errors={"w with a row too few": no_last_feature},
     ),
     _elementwise(
         name="relu",
@@ -282,9 +147,23 @@ LAYERS: tuple[Layer, ...] = (
         kink="leaky_relu'(0) = the negative slope, as torch has it",
     ),
     _elementwise(
-        name="sigmoid", torch=torch.sigmoid, cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))),), analytic=True
+        name="sigmoid",
+        torch=torch.sigmoid,
+        cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))),),
+        analytic=True,
+        slips={
+            "1 - out stands where out * (1 - out) is due": lambda x: with_slope(
+                torch.sigmoid(x), 1 - torch.sigmoid(x), x
+            )
+        },
     ),
-    _elementwise(name="tanh", torch=torch.tanh, cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))),), analytic=True),
+    _elementwise(
+        name="tanh",
+        torch=torch.tanh,
+        cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))),),
+        analytic=True,
+        slips={"1 - out stands where 1 - out^2 is due": lambda x: with_slope(torch.tanh(x), 1 - torch.tanh(x), x)},
+    ),
     Layer(
         name="affine_relu",
         kind="pair",
@@ -295,14 +174,14 @@ LAYERS: tuple[Layer, ...] = (
         ),
         kink="relu'(0) = 0, as torch.relu has it",
         corners=("zeros", "one row", "empty", *_LAYOUT),
-        errors={"w with a row too few": _no_last_feature},
+        errors={"w with a row too few": no_last_feature},
     ),
     _elementwise(
         name="dropout",
-        torch=_dropout,
+        torch=dropout,
         cases=(
-            Case(name="keep 0.7", inputs=_dropout_inputs, options={"p": 0.7}),
-            Case(name="keep 0.5", inputs=_dropout_inputs),
+            Case(name="keep 0.7", inputs=dropout_inputs, options={"p": 0.7}),
+            Case(name="keep 0.5", inputs=dropout_inputs),
         ),
         batched=("x", "mask"),
         analytic=True,
@@ -311,7 +190,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer(
         name="batchnorm",
         kind="pair",
-        torch=_batchnorm,
+        torch=batchnorm,
         cases=(
             Case(name="x (N, D)", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,))),
             Case(name="eps 0.1", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,)), options={"eps": 0.1}),
@@ -319,17 +198,17 @@ LAYERS: tuple[Layer, ...] = (
         analytic=True,
         corners=("zeros", "integers", "offset", "tiny", *_LAYOUT),
         slips={
-            "the mean and the variance are treated as constants in backward": _batchnorm_constants,
-            "the gradient's way through the variance is missing": _batchnorm_no_variance_path,
-            "the variance is divided by N - 1: the biased one normalises": _batchnorm_unbiased,
-            "eps is added outside the root": _batchnorm_eps_outside,
+            "the mean and the variance are treated as constants in backward": batchnorm_constants,
+            "the gradient's way through the variance is missing": batchnorm_no_variance_path,
+            "the variance is divided by N - 1: the biased one normalises": batchnorm_unbiased,
+            "eps is added outside the root": batchnorm_eps_outside,
         },
     ),
     Layer(
         name="batchnorm_inference",
         kind="pair",
-        torch=_batchnorm_inference,
-        cases=(Case(name="x (N, D)", inputs=_batchnorm_inference_inputs),),
+        torch=batchnorm_inference,
+        cases=(Case(name="x (N, D)", inputs=batchnorm_inference_inputs),),
         constant=("running_mean", "running_var"),
         analytic=True,
         corners=("zeros", "one row", "empty", *_LAYOUT),
@@ -337,10 +216,10 @@ LAYERS: tuple[Layer, ...] = (
     Layer(
         name="batchnorm_running",
         kind="forward",
-        torch=_batchnorm_running,
+        torch=batchnorm_running,
         cases=(
-            Case(name="x (N, D)", inputs=_running_inputs),
-            Case(name="momentum 0.6", inputs=_running_inputs, options={"momentum": 0.6}),
+            Case(name="x (N, D)", inputs=running_inputs),
+            Case(name="momentum 0.6", inputs=running_inputs, options={"momentum": 0.6}),
         ),
         corners=_LAYOUT,
     ),
@@ -373,7 +252,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer(
         name="max_pool",
         kind="pair",
-        torch=_pool(F.max_pool2d),
+        torch=pooling(F.max_pool2d),
         cases=(
             Case(name="2x2", inputs=normal(x=(2, 3, 6, 8))),
             Case(
@@ -390,14 +269,14 @@ LAYERS: tuple[Layer, ...] = (
         kink="of equal maxima the first in the window gets the gradient, as torch has it",
         corners=("zeros", "integers", "huge", "tiny", "one row", "empty", "nonfinite", *_LAYOUT),
         slips={
-            "every one of several equal maxima gets the whole gradient": _max_pool_all_ties,
-            "the gradient is shared over the window, as average pooling does": _max_pool_shared,
+            "every one of several equal maxima gets the whole gradient": max_pool_all_ties,
+            "the gradient is shared over the window, as average pooling does": max_pool_shared,
         },
     ),
     Layer(
         name="avg_pool",
         kind="pair",
-        torch=_pool(F.avg_pool2d),
+        torch=pooling(F.avg_pool2d),
         cases=(
             Case(name="2x2", inputs=normal(x=(2, 3, 6, 8))),
             Case(
@@ -429,8 +308,8 @@ LAYERS: tuple[Layer, ...] = (
         batched=("x", "y"),
         kink="a margin of exactly 0 passes no gradient, as torch.relu has it",
         slips={
-            "the right class counts its own margin of 1": lambda x, y: _svm_margins(x, y).sum() / len(y),
-            "the right class gets no gradient": _svm_no_right_class,
+            "the right class counts its own margin of 1": lambda x, y: svm_margins(x, y).sum() / len(y),
+            "the right class gets no gradient": svm_no_right_class,
             "divided by the number of classes too": lambda x, y: nets.svm(x, y) / x.shape[1],
         },
         errors=_LABELS,
@@ -438,7 +317,7 @@ LAYERS: tuple[Layer, ...] = (
     _loss(
         name="logistic_loss",
         torch=nets.logistic,
-        cases=(Case(name="logits (N,)", inputs=_logits_and_labels),),
+        cases=(Case(name="logits (N,)", inputs=logits_and_labels),),
         batched=("x", "y"),
     ),
     _loss(
@@ -453,7 +332,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer(
         name="three_layer_forward",
         kind="forward",
-        torch=_three_layer,
+        torch=three_layer,
         cases=(
             Case(
                 name="3-4-4-1 columns",
@@ -464,46 +343,46 @@ LAYERS: tuple[Layer, ...] = (
     ),
     _net_row(
         name="TwoLayerNet",
-        torch=_net_loss("two_layer", *_TWO_LAYER),
-        scores=_net("two_layer", *_TWO_LAYER),
+        torch=net_loss("two_layer", *_TWO_LAYER),
+        scores=net_scores("two_layer", *_TWO_LAYER),
         sizes=lambda inputs: (*inputs["W1"].shape, inputs["W2"].shape[1]),
         cases=(
             Case(
                 name="reg 0.3",
-                inputs=_net_inputs((9, 11), 3, W1=(11, 5), b1=(5,), W2=(5, 3), b2=(3,)),
+                inputs=net_inputs((9, 11), 3, W1=(11, 5), b1=(5,), W2=(5, 3), b2=(3,)),
                 options={"reg": 0.3},
             ),
-            Case(name="reg 0", inputs=_net_inputs((9, 11), 3, W1=(11, 5), b1=(5,), W2=(5, 3), b2=(3,))),
+            Case(name="reg 0", inputs=net_inputs((9, 11), 3, W1=(11, 5), b1=(5,), W2=(5, 3), b2=(3,))),
         ),
     ),
     _linear(
         name="LinearClassifier",
-        torch=_net_loss("linear", "X", "y", "W", "b"),
+        torch=net_loss("linear", "X", "y", "W", "b"),
         cases=(
-            Case(name="softmax", inputs=_net_inputs((9, 7), 4, W=(7, 4), b=(4,)), options={"reg": 0.3}),
+            Case(name="softmax", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)), options={"reg": 0.3}),
             Case(
                 name="svm",
-                inputs=_net_inputs((9, 7), 4, W=(7, 4), b=(4,)),
+                inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)),
                 options={"reg": 0.3, "loss": "svm"},
             ),
         ),
     ),
     _net_row(
         name="XorNet",
-        torch=_net_loss("xor", *_TWO_LAYER, loss="logistic"),
-        scores=_net("xor", *_TWO_LAYER),
+        torch=net_loss("xor", *_TWO_LAYER, loss="logistic"),
+        scores=net_scores("xor", *_TWO_LAYER),
         sizes=lambda inputs: (inputs["W1"].shape[1],),
-        cases=(Case(name="two inputs", inputs=_net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))),),
+        cases=(Case(name="two inputs", inputs=net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))),),
     ),
     _net_row(
         name="ConvNet",
-        torch=_net_loss("convnet", *_THREE_LAYER),
-        scores=_net("convnet", *_THREE_LAYER),
+        torch=net_loss("convnet", *_THREE_LAYER),
+        scores=net_scores("convnet", *_THREE_LAYER),
         sizes=lambda inputs: (inputs["X"].shape[1:], *inputs["W1"].shape[::2], *inputs["W3"].shape),
         cases=(
             Case(
                 name="reg 0.3",
-                inputs=_net_inputs((4, 2, 6, 8), 5, W1=(3, 2, 3, 3), b1=(3,), W2=(36, 7), b2=(7,), W3=(7, 5), b3=(5,)),
+                inputs=net_inputs((4, 2, 6, 8), 5, W1=(3, 2, 3, 3), b1=(3,), W2=(36, 7), b2=(7,), W3=(7, 5), b3=(5,)),
                 options={"reg": 0.3},
             ),
         ),
