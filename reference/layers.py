@@ -104,6 +104,15 @@ _LOSS = ("zeros", "integers", "huge", "one row", "nonfinite", *_LAYOUT)
 _TWO_LAYER = ("X", "y", "W1", "b1", "W2", "b2")
 _THREE_LAYER = (*_TWO_LAYER, "W3", "b3")
 
+_POOL_CASES = (
+    Case(name="2x2", inputs=normal(x=(2, 3, 6, 8))),
+    Case(
+        name="overlapping 3x2",
+        inputs=normal(x=(2, 3, 7, 5)),
+        options={"pool_height": 3, "pool_width": 2, "stride": 1},
+    ),
+)
+
 _elementwise = partial(Layer, kind="pair", corners=_ELEMENTWISE)
 _loss = partial(Layer, kind="loss", corners=_LOSS)
 _net_row = partial(Layer, kind="net", constant=("X",), batched=("X", "y"), corners=("one row", *_LAYOUT))
@@ -254,12 +263,7 @@ LAYERS: tuple[Layer, ...] = (
         kind="pair",
         torch=pooling(F.max_pool2d),
         cases=(
-            Case(name="2x2", inputs=normal(x=(2, 3, 6, 8))),
-            Case(
-                name="overlapping 3x2",
-                inputs=normal(x=(2, 3, 7, 5)),
-                options={"pool_height": 3, "pool_width": 2, "stride": 1},
-            ),
+            *_POOL_CASES,
             Case(
                 name="leftover rows",
                 inputs=normal(x=(2, 3, 8, 7)),
@@ -277,14 +281,7 @@ LAYERS: tuple[Layer, ...] = (
         name="avg_pool",
         kind="pair",
         torch=pooling(F.avg_pool2d),
-        cases=(
-            Case(name="2x2", inputs=normal(x=(2, 3, 6, 8))),
-            Case(
-                name="overlapping 3x2",
-                inputs=normal(x=(2, 3, 7, 5)),
-                options={"pool_height": 3, "pool_width": 2, "stride": 1},
-            ),
-        ),
+        cases=_POOL_CASES,
         analytic=True,
         corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", *_LAYOUT),
     ),
