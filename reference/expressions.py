@@ -46,6 +46,12 @@ def running_inputs(rng: Rng) -> Inputs:
     return {**normal(x=(9, 5), running_mean=(5,))(rng), "running_var": rng.uniform(0.5, 2.0, size=5)}
 
 
+def three_layer_inputs(rng: Rng) -> Inputs:
+    """Columns wide enough apart for the sigmoids to tell: alike, their outputs could all be near zero."""
+    inputs = normal(x=(3, 5), W1=(4, 3), b1=(4, 1), W2=(4, 4), b2=(4, 1), W3=(1, 4), b3=(1, 1))(rng)
+    return {**inputs, "x": 4 * inputs["x"], "W2": 3 * inputs["W2"]}
+
+
 def net_inputs(X: tuple[int, ...], classes: int, **params: tuple[int, ...]) -> Sampler:
     """Images X, labels y, and parameters scaled so that every layer's values are of order one."""
 

@@ -44,6 +44,7 @@ from reference.expressions import (
     svm_margins,
     svm_no_right_class,
     three_layer,
+    three_layer_inputs,
     with_slope,
 )
 from reference.vjp import Expression, Inputs
@@ -333,7 +334,7 @@ LAYERS: tuple[Layer, ...] = (
         cases=(
             Case(
                 name="3-4-4-1 columns",
-                inputs=normal(x=(3, 5), W1=(4, 3), b1=(4, 1), W2=(4, 4), b2=(4, 1), W3=(1, 4), b3=(1, 1)),
+                inputs=three_layer_inputs,
             ),
         ),
         corners=_LAYOUT,
