@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import scratch
-from experiments import plots
-from experiments.command import Common, command, option, resolve_device
-from experiments.record import Run
-from experiments.training import images_for
+from scratchproof import scratch
+
+from . import plots
+from .command import Common, command, option, resolve_device
+from .record import Run
+from .training import images_for
 
 Array = NDArray[Any]
 Pair = tuple[Callable[[Array], tuple[Array, Any]], Callable[[Array, Any], Array]]

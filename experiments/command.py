@@ -73,7 +73,7 @@ def command(config: type[Settings], main: Callable[[Settings], object], smoke: M
     options: list[click.Parameter] = [_click_option(item) for item in fields(config)]
     options.append(click.Option(["--smoke", "smoke_run"], is_flag=True, help="small settings: a run of seconds"))
     text = inspect.getdoc(module)
-    name = f"python -m experiments.{module.__spec__.name.rpartition('.')[2]}" if module.__spec__ else None
+    name = f"python -m {module.__spec__.name}" if module.__spec__ else None
     return click.Command(name, callback=run, params=options, help=text, context_settings={"show_default": True})
 
 

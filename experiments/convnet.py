@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-import scratch
-from experiments import plots
-from experiments.command import Common, command, option
-from experiments.record import Run, mean_std
-from experiments.training import Fit, Plan, fit, images_for
-from reference.data import Split
+from scratchproof import scratch
+from scratchproof.images.data import Split
+
+from . import plots
+from .command import Common, command, option
+from .record import Run, mean_std
+from .training import Fit, Plan, fit, images_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

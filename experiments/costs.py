@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-import scratch
-from experiments.rivals import Contest, two_layer
-from experiments.rivals_images import convolution
-from experiments.stopwatch import measure
-from reference import nets as twins
-from reference.data import Split
+from scratchproof import scratch
+from scratchproof.images.data import Split
+from scratchproof.table import nets as twins
+
+from .rivals import Contest, two_layer
+from .rivals_images import convolution
+from .stopwatch import measure
 
 GROWING = ("torch", "scratch")
 EPOCH_RATE = 1e-4

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import scratch
-from experiments import plots
-from experiments.command import Common, command, option, resolve_device
-from experiments.record import Run
-from experiments.training import images_for
+from scratchproof import scratch
+
+from . import plots
+from .command import Common, command, option, resolve_device
+from .record import Run
+from .training import images_for
 
 Array = NDArray[Any]
 Gradient = Callable[[], dict[str, Array]]
@@ -80,7 +81,7 @@ def _analytic(net: Any, X: Array, y: Array, backend: str, device: str) -> Gradie
         return lambda: net.loss(X, y)[1]
     import torch
 
-    from reference import nets
+    from scratchproof.table import nets
 
     module = nets.from_params("two_layer", net.params).to(device)
     inputs, labels = (torch.from_numpy(np.array(array)).to(device) for array in (X, y))

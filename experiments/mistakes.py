@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import scratch
-from reference.layers import Layer, row
-from reference.subject import ModuleSubject
+from scratchproof import scratch
+from scratchproof.subjects.subject import ModuleSubject
+from scratchproof.table.layers import Layer, row
 
 Array = NDArray[Any]
 Functions = Mapping[str, Callable[..., Any]]

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments import plots
-from experiments.command import Common, command, option
-from experiments.record import Run, mean_std
-from experiments.sources import Setting
-from experiments.training import fit_two_layer, images_for
-from reference.data import Split
+from scratchproof.images.data import Split
+
+from . import plots
+from .command import Common, command, option
+from .record import Run, mean_std
+from .sources import Setting
+from .training import fit_two_layer, images_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from experiments.command import Common, command, option
-from experiments.mistakes import MISTAKES, Mistake
-from experiments.record import Run
-from reference import subject
-from reference.checks import check_values, examine
-from reference.compare import Severity, Verdict
-from reference.exam import Exam
-from reference.layers import LAYERS
-from reference.progress import progress
-from reference.vjp import PRECISIONS, answer, from_torch
+from scratchproof.exam.checks import check_values, examine
+from scratchproof.exam.compare import Severity, Verdict
+from scratchproof.exam.exam import Exam
+from scratchproof.progress import progress
+from scratchproof.subjects import subject
+from scratchproof.table.layers import LAYERS
+from scratchproof.vjp import PRECISIONS, answer, from_torch
+
+from .command import Common, command, option
+from .mistakes import MISTAKES, Mistake
+from .record import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

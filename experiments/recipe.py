@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import scratch
-from experiments import plots
-from experiments.command import Common, command, option
-from experiments.record import Run, mean_std
-from experiments.training import Fit, Plan, fit, images_for
-from reference.data import Split
+from scratchproof import scratch
+from scratchproof.images.data import Split
+
+from . import plots
+from .command import Common, command, option
+from .record import Run, mean_std
+from .training import Fit, Plan, fit, images_for
 
 Array = NDArray[Any]
 GREY_LEVELS = 64.0
@@ -110,7 +111,7 @@ def _twin(sizes: tuple[int, int, int], dropout: tuple[float, float], seed: int) 
     """torch's net with its own dropout; its generator is torch's global one, so that is seeded."""
     import torch
 
-    from reference.nets import two_layer_net
+    from scratchproof.table.nets import two_layer_net
 
     torch.manual_seed(seed)
     children = dict(two_layer_net(*sizes).named_children())

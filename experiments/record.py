@@ -22,8 +22,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from experiments import STARTED
-from experiments.command import Common
+from . import STARTED
+from .command import Common
 
 FORMAT = 1
 LIBRARIES = ("scratchproof", "numpy", "torch", "torchvision")

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-import scratch
-from reference import nets as twins
+from scratchproof import scratch
+from scratchproof.table import nets as twins
 
 Array = NDArray[Any]
 Step = Callable[[Any, Any, float], float]

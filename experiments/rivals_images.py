@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-import scratch
-from experiments.rivals import Contest
+from scratchproof import scratch
+
+from .rivals import Contest
 
 Array = NDArray[Any]
 Rival = Callable[[], Any]

@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from experiments.command import Common, command, option
-from experiments.record import Run, write_json
+from .command import Common, command, option
+from .record import Run, write_json
 
 SMOKE = {"quick": True, "rounds": 1, "shrink": 16, "threads": (1,)}
 SLOW = ("textbook NumPy", "scratch, plain", "scratch, contiguous")  # looked at with one thread only
@@ -64,7 +64,7 @@ def rows(config: Config) -> list[Row]:
     """The table, top to bottom: steps of nets, then convolution, pooling and softmax."""
     import torch
 
-    from experiments import rivals
+    from . import rivals
 
     cuda = config.device != "cpu" and torch.cuda.is_available()
     step = partial(rivals.two_layer, inputs=3072 // config.shrink, compiled=not config.quick, cuda=cuda)
@@ -83,8 +83,8 @@ def rows(config: Config) -> list[Row]:
 
 
 def _layer_rows(shrink: int) -> list[Row]:
-    from experiments import rivals
-    from experiments.rivals_images import convolution, max_pooling
+    from . import rivals
+    from .rivals_images import convolution, max_pooling
 
     conv = partial(convolution, images=max(1, 50 // shrink))
     return [
@@ -110,7 +110,7 @@ def main(config: Config) -> dict[str, Any]:
         _again_without(overruled)
     import numpy as np
 
-    from experiments import speed_report as report
+    from . import speed_report as report
 
     run, rng = Run.start("speed", config), np.random.default_rng(config.seed)
     about = {"blas": blas_kernels(), "overruled": overruled, "load": os.getloadavg()}
@@ -134,8 +134,8 @@ def main(config: Config) -> dict[str, Any]:
 
 def _race(row: Row, count: int, config: Config, rng: Any) -> Iterator[dict[str, Any]]:
     """One row of the table, or none if it was not asked for. Raises: ValueError if the rivals disagree."""
-    from experiments.rivals import disagreements
-    from experiments.stopwatch import measure, threads
+    from .rivals import disagreements
+    from .stopwatch import measure, threads
 
     contest = row.make()
     if config.only not in contest.name:
@@ -159,9 +159,9 @@ def _race(row: Row, count: int, config: Config, rng: Any) -> Iterator[dict[str, 
 
 def _costs(config: Config, run: Run, rng: Any) -> dict[str, Any]:
     """Growth, memory and the epoch, on one thread."""
-    from experiments import costs, rivals_images, speed_report
-    from experiments.stopwatch import threads
-    from experiments.training import images_for
+    from . import costs, rivals_images, speed_report
+    from .stopwatch import threads
+    from .training import images_for
 
     k = config.shrink
     steps = None if not config.quick else max(1, 20 // k)
@@ -195,7 +195,7 @@ def _again_without(overruled: Mapping[str, str]) -> NoReturn:
     """This very command in a process without these variables, which OpenBLAS reads as it loads; ends as that ends."""
     print(f"--blas own: measuring without {overruled}", flush=True)
     environment = {name: value for name, value in os.environ.items() if name not in overruled}
-    arguments = [sys.executable, "-m", "experiments.speed", *sys.argv[1:]]
+    arguments = [sys.executable, "-m", f"{__package__}.speed", *sys.argv[1:]]
     sys.exit(subprocess.run(arguments, env=environment).returncode)
 
 

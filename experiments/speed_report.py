@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from experiments.plots import figure, lines, save
+from .plots import figure, lines, save
 
 ORDER = (
     "scratch",

@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from experiments import plots
-from experiments.command import Common, command, option, resolve_device
-from experiments.record import Run, mean_std, write_json
-from experiments.sources import Setting, grid
-from experiments.training import fit_two_layer, images_for
-from reference.data import Split, load_split
-from reference.progress import Advance, progress
+from scratchproof.images.data import Split, load_split
+from scratchproof.progress import Advance, progress
+
+from . import plots
+from .command import Common, command, option, resolve_device
+from .record import Run, mean_std, write_json
+from .sources import Setting, grid
+from .training import fit_two_layer, images_for
 
 CLOSE = 0.03
 """How near a printed accuracy ours should come: two standard errors of 1,000 validation images."""

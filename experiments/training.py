@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import scratch
-from experiments.command import Common, resolve_device
-from experiments.record import Run
-from experiments.sources import Setting
-from reference.data import Split, load_split
-from reference.progress import progress
+from scratchproof import scratch
+from scratchproof.images.data import Split, load_split
+from scratchproof.progress import progress
+
+from .command import Common, resolve_device
+from .record import Run
+from .sources import Setting
 
 Array = NDArray[Any]
 Step = Callable[[int, int, float], object]
@@ -185,8 +186,8 @@ def _solver(
     }
     if backend == "scratch":
         return scratch.Solver(net, split.training(), **options)
-    from reference import nets
-    from reference.optim import TorchSolver
+    from scratchproof.table import nets
+    from scratchproof.training.optim import TorchSolver
 
     made = twin() if callable(twin) else nets.build(twin, _shapes(net), split.X_train.shape[1:])
     module = nets.load(made, net.params)
@@ -204,7 +205,7 @@ def _report(solver: Any, split: Split, times: dict[str, float], diverged: str | 
         for name, value in best.items():
             solver.net.params[name][...] = value
     else:
-        from reference import nets
+        from scratchproof.table import nets
 
         nets.load(solver.net, best)
     epoch = int(np.argmax(solver.val_acc_history))

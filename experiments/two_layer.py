@@ -7,11 +7,12 @@ and validation and test accuracy; draws loss, accuracies and the first layer's w
 
 from dataclasses import asdict, dataclass, replace
 
-from experiments import plots, sources
-from experiments.command import Common, command, option
-from experiments.record import Run, mean_std
-from experiments.training import Fit, fit_two_layer, images_for
-from reference.data import Split
+from scratchproof.images.data import Split
+
+from . import plots, sources
+from .command import Common, command, option
+from .record import Run, mean_std
+from .training import Fit, fit_two_layer, images_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

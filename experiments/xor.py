@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import scratch
-from experiments import plots
-from experiments.command import Common, command, option, resolve_device
-from experiments.record import Run, mean_std
+from scratchproof import scratch
+
+from . import plots
+from .command import Common, command, option, resolve_device
+from .record import Run, mean_std
 
 Array = NDArray[Any]
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -140,8 +141,8 @@ def _train_torch(
 ) -> dict[str, Array]:
     from torch import nn
 
-    from reference import nets
-    from reference.optim import TorchSolver
+    from scratchproof.table import nets
+    from scratchproof.training.optim import TorchSolver
 
     if name == "linear":
         module = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from reference.errors import InputError
+from scratchproof.errors import InputError
 
 NETS = ("two_layer", "xor", "convnet")
 
@@ -62,7 +62,7 @@ def check(
     with _plain_errors():
         _writable(json_file)
         reports, told = _examine(subject, layers, dtypes, device, seed)
-        from reference import report
+        from scratchproof.report import report
 
         if json_file:
             report.write_json(json_file, report.document(reports, **told))
@@ -99,8 +99,8 @@ def trace(
     """
     with _plain_errors():
         _writable(json_file)
-        from reference import report
-        from reference import trace as tracing
+        from scratchproof.report import report
+        from scratchproof.tracing import trace as tracing
 
         oracle = _oracle(device)
         batch_of = tracing.minibatch(net, data, batch, seed=seed, root=root, download=download)
@@ -134,9 +134,9 @@ def lockstep(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: i
         _writable(json_file)
         import torch
 
-        from reference import lockstep as training
-        from reference import report
-        from reference.compare import Verdict
+        from scratchproof.exam.compare import Verdict
+        from scratchproof.report import report
+        from scratchproof.training import lockstep as training
 
         console = _console()
         console.print(
@@ -155,11 +155,12 @@ def _examine(
     """Load, examine and show; return the reports and what they say of the circumstances."""
     import torch
 
-    from reference import report, subject
-    from reference.checks import examine
-    from reference.compare import Verdict
-    from reference.layers import LAYERS, row
-    from reference.progress import progress
+    from scratchproof.exam.checks import examine
+    from scratchproof.exam.compare import Verdict
+    from scratchproof.progress import progress
+    from scratchproof.report import report
+    from scratchproof.subjects import subject
+    from scratchproof.table.layers import LAYERS, row
 
     torch.set_num_threads(1)  # the arrays are small: waking a second thread costs more than it saves
     oracle = _oracle(device)
@@ -189,7 +190,7 @@ def _oracle(device: str) -> str:
     """The device on which the truth is computed. Raises: SubjectError where it is asked for and not there."""
     import torch
 
-    from reference.subject import check_device
+    from scratchproof.subjects.subject import check_device
 
     if device == "auto":
         if torch.cuda.is_available():

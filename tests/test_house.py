@@ -1,6 +1,7 @@
 """The directions that hold the house together: who may import whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,15 +10,23 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "matplotlib", "rich", "click"}
+FLOORS = ("table", "images", "oracle", "subjects", "exam", "report", "tracing", "training")
+IN_A_ROOM = 10
 
 
 def imported(file):
-    """The top-level names that a file imports anywhere, relative imports resolved to its own package."""
+    """The modules that a file imports anywhere, in full."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            yield f".{node.module or ''}"
         elif isinstance(node, ast.ImportFrom):
-            yield node.module.split(".")[0] if node.module and not node.level else file.parent.name
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def outermost(file):
+    return {name.split(".")[0] for name in imported(file)}
 
 
 def files(package):
@@ -26,25 +35,53 @@ def files(package):
     return found
 
 
-@pytest.mark.parametrize("file", files("scratch"), ids=lambda file: file.name)
+def name(file):
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", files("scratch"), ids=name)
 def test_scratch_imports_numpy_alone(file):
-    assert set(imported(file)) <= {"numpy", "scratch"} | set(sys.stdlib_module_names)
+    assert outermost(file) <= {"", "numpy"} | set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("file", files("reference"), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", files("reference"), ids=name)
 def test_reference_never_imports_scratch_nor_experiments(file):
-    assert not set(imported(file)) & {"scratch", "experiments", "matplotlib"}
-    if file.name != "data.py":
-        assert "torchvision" not in set(imported(file))
+    assert not [m for m in imported(file) if re.match(r"scratchproof\.(scratch|experiments)\b", m)]
+    assert "matplotlib" not in outermost(file)
+    if file.parent.name != "images":
+        assert "torchvision" not in outermost(file)
 
 
-def test_importing_scratch_imports_nothing_heavy():
-    code = "import sys, scratch; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+@pytest.mark.parametrize("file", files("reference"), ids=name)
+def test_a_room_uses_only_the_floors_below_it(file):
+    room = file.relative_to(ROOT / "reference").parts[0]
+    if room not in FLOORS:
+        return
+    above = FLOORS[FLOORS.index(room) + 1 :]
+    assert not [m for m in imported(file) if m.startswith("scratchproof.") and m.split(".")[1] in above]
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_a_room_says_what_belongs_in_it_and_has_at_most_ten_files(room):
+    folder = ROOT / "reference" / room
+    assert len([f for f in folder.glob("*.py") if f.name != "__init__.py"]) <= IN_A_ROOM
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+
+
+def test_nobody_imports_the_folders_by_their_own_names():
+    for package in ("reference", "scratch", "experiments", "tests"):
+        for file in files(package):
+            assert not outermost(file) & {"reference", "scratch", "experiments"}, file
+
+
+@pytest.mark.parametrize("module", ["scratchproof", "scratchproof.scratch"])
+def test_the_front_doors_import_nothing_heavy(module):
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY & set(loaded.stdout.split())
 
 
-@pytest.mark.parametrize("file", files("experiments"), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", files("experiments"), ids=name)
 def test_importing_an_experiment_runs_nothing(file):
     tree = ast.parse(file.read_text(encoding="utf-8"))
     allowed = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.Expr, ast.If)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from experiments import convnet
-from experiments.command import command
+from scratchproof.experiments import convnet
+from scratchproof.experiments.command import command
 
 
 def run(*arguments: str) -> Result:

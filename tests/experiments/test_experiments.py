@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner, Result
 
-from experiments.command import command
+from scratchproof.experiments.command import command
 
 NAMES = (
     "activations",
@@ -24,7 +24,7 @@ NAMES = (
 
 
 def module_of(name: str) -> ModuleType:
-    return importlib.import_module(f"experiments.{name}")
+    return importlib.import_module(f"scratchproof.experiments.{name}")
 
 
 def invoke(name: str, *arguments: str) -> Result:

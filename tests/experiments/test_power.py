@@ -4,8 +4,8 @@ import json
 
 from click.testing import CliRunner
 
-from experiments.command import command
-from experiments.power import SMOKE, Config, main
+from scratchproof.experiments.command import command
+from scratchproof.experiments.power import SMOKE, Config, main
 
 
 def test_smoke_counts_both_rates(tmp_path):

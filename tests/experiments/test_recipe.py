@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from experiments import recipe
-from experiments.command import command
+from scratchproof.experiments import recipe
+from scratchproof.experiments.command import command
 
 
 def run(*arguments: str) -> Result:

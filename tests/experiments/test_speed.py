@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from experiments import rivals, rivals_images, speed, speed_report, stopwatch
-from experiments.command import command
-from experiments.costs import families, growth
+from scratchproof.experiments import rivals, rivals_images, speed, speed_report, stopwatch
+from scratchproof.experiments.command import command
+from scratchproof.experiments.costs import families, growth
 
 CONTESTS: dict[str, Callable[[], rivals.Contest]] = {
     "two_layer": lambda: rivals.two_layer(20, 8, "float32", inputs=60),

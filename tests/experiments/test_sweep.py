@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from experiments import sources, sweep
-from experiments.command import command
+from scratchproof.experiments import sources, sweep
+from scratchproof.experiments.command import command
 
 ROWS = len(sources.grid("S0"))
 

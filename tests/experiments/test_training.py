@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from experiments import recipe, sources, sweep
-from experiments.command import command
-from experiments.sources import Setting, grid
-from experiments.training import fit_two_layer
-from experiments.xor import TwoLinear
-from reference.data import Split, cs231n_split, load
+from scratchproof.experiments import recipe, sources, sweep
+from scratchproof.experiments.command import command
+from scratchproof.experiments.sources import Setting, grid
+from scratchproof.experiments.training import fit_two_layer
+from scratchproof.experiments.xor import TwoLinear
+from scratchproof.images.data import Split, cs231n_split, load
 
 SMALL = Setting(hidden=8, learning_rate=1e-3, epochs=2, batch_size=50)
 

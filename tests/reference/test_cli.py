@@ -8,8 +8,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from reference.cli import main
-from reference.layers import LAYERS
+from scratchproof.cli import main
+from scratchproof.table.layers import LAYERS
 
 BROKEN_RELU = """
 import numpy as np
@@ -131,6 +131,6 @@ def test_a_file_that_raises_or_exits_on_import_is_told_without_a_traceback(tmp_p
 
 def test_help_does_not_import_torch():
     code = "main(['--help'], standalone_mode=False); print('torch' in sys.modules)"
-    command = [sys.executable, "-c", f"import sys; from reference.cli import main; {code}"]
+    command = [sys.executable, "-c", f"import sys; from scratchproof.cli import main; {code}"]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "False"

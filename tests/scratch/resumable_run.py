@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratch import Solver, TwoLayerNet
+from scratchproof.scratch import Solver, TwoLayerNet
 
 
 def flip(X, rng):

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratch import CheckpointError, Solver, TwoLayerNet
-from scratch._resume import describe_run
-from scratch.checkpoint import load_checkpoint, save_checkpoint
+from scratchproof.scratch import CheckpointError, Solver, TwoLayerNet
+from scratchproof.scratch._resume import describe_run
+from scratchproof.scratch.checkpoint import load_checkpoint, save_checkpoint
 
 PROGRAM = Path(__file__).with_name("resumable_run.py")
 ROOT = PROGRAM.parents[2]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from scratch import conv
-from scratch.conv import conv_backward, conv_backward_plain, conv_forward, conv_forward_plain
+from scratchproof.scratch import conv
+from scratchproof.scratch.conv import conv_backward, conv_backward_plain, conv_forward, conv_forward_plain
 
 DTYPES = [np.float32, np.float64]
 GEOMETRIES = range(60)

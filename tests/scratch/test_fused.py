@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import scratch
-from scratch import ConvNet, FusedConvNet, FusedTwoLayerNet, TwoLayerNet, fuse, sgd
+from scratchproof import scratch
+from scratchproof.scratch import ConvNet, FusedConvNet, FusedTwoLayerNet, TwoLayerNet, fuse, sgd
 
 DTYPES = [np.float32, np.float64]
 SHAPES: dict[str, tuple[int, ...]] = {"two_layer": (3, 4, 5), "wide": (40, 50), "convnet": (2, 9, 6)}

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratch import Step, matrix_graph, scalar_graph
+from scratchproof.scratch import Step, matrix_graph, scalar_graph
 
 
 def values(steps: tuple[Step, ...]) -> dict[str, Any]:

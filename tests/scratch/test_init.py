@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratch import gaussian, xavier_uniform
+from scratchproof.scratch import gaussian, xavier_uniform
 
 rng = np.random.default_rng
 

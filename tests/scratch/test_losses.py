@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import scratch
+from scratchproof import scratch
 
 DTYPES = [np.float32, np.float64]
 CLASSIFIERS = ["softmax_loss", "svm_loss"]

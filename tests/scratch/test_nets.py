@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratch import ConvNet, LinearClassifier, Net, TwoLayerNet, XorNet, three_layer_forward
+from scratchproof.scratch import ConvNet, LinearClassifier, Net, TwoLayerNet, XorNet, three_layer_forward
 
 DTYPES = [np.float32, np.float64]
 rng = np.random.default_rng

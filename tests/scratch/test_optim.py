@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratch import optim
+from scratchproof.scratch import optim
 
 RULES = {
     "sgd": {"learning_rate": 0.5},

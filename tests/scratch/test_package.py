@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-import scratch
+from scratchproof import scratch
 
 
 def test_the_public_names_are_those_listed() -> None:
@@ -19,7 +19,7 @@ def test_the_public_names_are_those_listed() -> None:
 
 @pytest.mark.parametrize("room", ["layers", "losses", "init", "graphs", "nets"])
 def test_every_public_function_of_a_room_stands_at_the_front_door(room: str) -> None:
-    module = importlib.import_module(f"scratch.{room}")
+    module = importlib.import_module(f"scratchproof.scratch.{room}")
     own = {
         name
         for name, value in vars(module).items()
@@ -29,8 +29,8 @@ def test_every_public_function_of_a_room_stands_at_the_front_door(room: str) -> 
 
 
 def test_importing_scratch_brings_numpy_and_nothing_heavy() -> None:
-    code = "import sys, scratch; print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = "import sys, scratchproof.scratch; print(sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'numpy'" in loaded
-    for heavy in ("torch", "torchvision", "matplotlib", "rich", "click", "reference"):
+    for heavy in ("torch", "torchvision", "matplotlib", "rich", "click"):
         assert f"'{heavy}'" not in loaded

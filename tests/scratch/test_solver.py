@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from scratch import DivergedError, LinearClassifier, Solver, TwoLayerNet
+from scratchproof.scratch import DivergedError, LinearClassifier, Solver, TwoLayerNet
 
 
 def make_data(seed, rows=70, features=6, dtype=np.float64):

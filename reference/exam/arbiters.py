@@ -1,0 +1,54 @@
+"""Arbiters that need no torch: the slope of the subject's own forward pass, found by evaluating it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from scratchproof.exam.exam import Trial
+from scratchproof.vjp import Array, Function
+
+Arbiter = Callable[[Function, Trial, str, Array], tuple[float, float] | None]
+
+
+def central_difference(function: Function, trial: Trial, name: str, direction: Array) -> tuple[float, float] | None:
+    """The slope of <dout, f> along `direction` in the input `name`, and how far off it may be.
+
+    Taken with two steps, h and h/2: their disagreement bounds what the steps cut off (and is large beside a kink);
+    the rounding of f, divided by h, is the rest. Source: h = eps^(1/3), which balances the two.
+    """
+    size = max(1.0, float(np.abs(trial.inputs[name]).max(initial=0.0)))
+    h = float(np.finfo(np.float64).eps) ** (1 / 3) * size
+    coarse, fine = (_difference(function, trial, name, direction, step) for step in (h, h / 2))
+    noise = float((np.abs(trial.cotangents[0]) * trial.tolerances[0].allowed).sum()) / h
+    return fine, 2 * abs(coarse - fine) + 4 * noise
+
+
+def complex_step(function: Function, trial: Trial, name: str, direction: Array) -> tuple[float, float] | None:
+    """The same slope as Im <dout, f(x + i h v)> / h with h = 1e-20: no subtraction, so exact to rounding.
+
+    None if the forward pass does not take complex numbers, or is not analytic in them: np.var and np.abs take the
+    modulus of what they are given, and then the imaginary part is not the slope that differences measure.
+    Source: Squire and Trapp, SIAM Review 40 (1998).
+    """
+    h = 1e-20
+    inputs = {k: v.astype(np.complex128) if v.dtype.kind == "f" else v for k, v in trial.given().items()}
+    try:
+        out, _ = function(**{**inputs, name: inputs[name] + 1j * h * direction})
+    except Exception:
+        return None
+    if not np.iscomplexobj(out):
+        return None
+    slope = float((trial.cotangents[0] * out.imag).sum()) / h
+    allowed = float((np.abs(direction) * trial.tolerances[1][0][name].allowed).sum())
+    difference = central_difference(function, trial, name, direction)
+    analytic = difference is not None and abs(difference[0] - slope) <= difference[1] + allowed
+    return (slope, allowed) if analytic else None
+
+
+def _difference(function: Function, trial: Trial, name: str, direction: Array, h: float) -> float:
+    def value(step: float) -> Array:
+        inputs = trial.given()
+        return function(**{**inputs, name: inputs[name] + step * direction})[0]
+
+    # Subtracted element by element first: the sums would lose digits.
+    return float((trial.cotangents[0] * (value(h) - value(-h))).sum() / (2 * h))

@@ -1,0 +1,339 @@
+"""The checks: plain functions from an exam to its results. A new check is a function here and a line in CHECKS.
+
+Each has planted bugs that it must catch (tests/reference/test_checks.py). `examine` runs them all for one layer.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchproof.exam.arbiters import central_difference, complex_step
+from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
+from scratchproof.exam.exam import Exam, Report, Trial
+from scratchproof.exam.judge import judge, quantities, raised, verdict_of
+from scratchproof.oracle.tolerance import COARSE_UNIT, tolerances
+from scratchproof.subjects.subject import ContractError, Subject
+from scratchproof.table.layers import Layer
+from scratchproof.vjp import PRECISIONS, Answer, Array, Gradients, Inputs, answer, floating, from_torch
+
+Check = Callable[[Exam], Iterator[Result]]
+
+
+def examine(subject: Subject, layer: Layer, precision: str, *, seed: int = 0, device: str = "cpu") -> Report:
+    """Put one layer of the subject to every check in one precision ("float64", "float32", ...).
+
+    device: where the float64 oracle runs. The same seed gives the same inputs, cotangents and disturbances.
+    """
+    exam = Exam(subject=subject, layer=layer, precision=PRECISIONS[precision], seed=seed, device=device)
+    if subject.function(layer, layer.cases[0], exam.precision) is None:
+        return Report(layer=layer.name, precision=precision, verdict=Verdict.MISSING, results=())
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # a stranger's overflow is judged by its result
+        for check in CHECKS:
+            try:
+                found = list(check(exam))
+            except ContractError:
+                if not any(r.verdict is Verdict.FAIL for r in exam.results):
+                    raise
+                continue  # check_values has told of it; there is nothing to put to further checks
+            if not found and check in TELL_ONLY_FAULTS:
+                found = [exam.result(TELL_ONLY_FAULTS[check], exam.trials[0], "")]
+            exam.results.extend(found)
+            if any(r.verdict is Verdict.CRASH for r in exam.results):
+                break
+    verdict = max((r.verdict for r in exam.results), key=lambda v: v.gravity)
+    return Report(layer=layer.name, precision=precision, verdict=verdict, results=tuple(exam.results))
+
+
+def check_values(exam: Exam) -> Iterator[Result]:
+    """Output and every gradient against torch float64, under two random signed cotangents each."""
+    for trial in exam.trials:
+        yield from judge(exam, trial, "values")
+
+
+def check_controls(exam: Exam) -> Iterator[Result]:
+    """Negative controls: zeros, a permuted, a sign-flipped and a slightly scaled copy of the truth must be refused.
+
+    If the comparison lets one pass, a PASS of this layer would mean nothing: VACUOUS. In a format of two or three
+    digits rounding alone may hide one quantity of a whole net; while others can be judged, that is noted.
+    """
+    trial = exam.trials[0]
+    hidden: dict[str, str] = {}
+    judged = set()
+    for quantity, _, expected, tolerance, _ in quantities(trial, trial.truth):
+        passed = [
+            name
+            for name, control in _controls(exam, expected)
+            if compare(control, expected, tolerance, exam.precision).problem is None
+        ]
+        judged.add(quantity)
+        if passed and expected.size:
+            hidden[quantity] = f"the tolerance is so wide that the truth {' and '.join(passed)} passes"
+    coarse = exam.precision.unit > COARSE_UNIT and len(hidden) < len(judged)
+    for quantity, message in hidden.items():
+        verdict, severity = (Verdict.PASS, Severity.PRECISION) if coarse else (Verdict.VACUOUS, None)
+        yield exam.result("controls", trial, quantity, verdict=verdict, severity=severity, message=message)
+
+
+def check_scores(exam: Exam) -> Iterator[Result]:
+    """A net without labels is in test mode: loss(X) gives class scores."""
+    if exam.layer.scores is None:
+        return
+    for trial in exam.trials[:1]:
+        function = exam.subject.scores(exam.layer, trial.case, exam.precision)
+        assert function is not None
+        try:
+            found, _ = function(**trial.given())
+        except Exception as error:
+            message = f"loss(X) without labels raised {raised(error)}; test mode must return the class scores"
+            yield exam.result("scores", trial, "scores", verdict=Verdict.FAIL, severity=Severity.CRASH, message=message)
+            continue
+        oracle = from_torch(exam.layer.scores, device=exam.device, constant=exam.layer.constant)
+        truth = answer(oracle, trial.inputs)
+        allowed, _ = tolerances(
+            exam.layer.scores, truth, trial.inputs, (), exam.precision, constant=exam.layer.constant
+        )
+        comparison = compare(found, truth.out, allowed, exam.precision)
+        yield verdict_of(exam, trial, "scores", "scores", comparison)
+
+
+def check_central_differences(exam: Exam) -> Iterator[Result]:
+    """Every gradient against central differences of the subject's own forward pass: an arbiter without torch."""
+    if exam.precision.name != "float64" or exam.layer.kind == "forward":
+        return
+    for trial in exam.trials:
+        for name in floating(trial.inputs, exam.layer.constant):
+            yield from _slope(exam, trial, name, "central differences")
+
+
+def check_complex_step(exam: Exam) -> Iterator[Result]:
+    """Likewise against complex step, exact to rounding, where the forward pass is analytic and takes complex input."""
+    if exam.precision.name != "float64" or not exam.layer.analytic:
+        return
+    for trial in exam.trials:
+        for name in floating(trial.inputs, exam.layer.constant):
+            yield from _slope(exam, trial, name, "complex step")
+
+
+def check_corners(exam: Exam) -> Iterator[Result]:
+    """Zeros, ties, exact margins, huge, tiny, nan and infinite values; one row and none; awkward memory."""
+    for trial in exam.corner_trials():
+        yield from judge(exam, trial, "corners", corner=True)
+
+
+def check_unwritten(exam: Exam) -> Iterator[Result]:
+    """Inputs, cotangents and caches are the same after both passes as before."""
+    trial = exam.trials[0]
+    function, inputs, cotangents = exam.function(trial), trial.given(), trial.given_cotangents()
+    before = {name: value.copy() for name, value in inputs.items()}
+    _, pullback = function(**inputs)
+    yield from _written(exam, trial, "forward", inputs, before)
+    before = {name: value.copy() for name, value in inputs.items()}
+    cache = _arrays(getattr(pullback, "cache", None))
+    cache_before = [array.copy() for array in cache]
+    for dout in cotangents[:1]:
+        dout_before = dout.copy()
+        pullback(dout)
+        yield from _written(exam, trial, "backward", {**inputs, "dout": dout}, {**before, "dout": dout_before})
+    if not all(map(same_float, cache, cache_before)):
+        yield exam.result(
+            "unwritten",
+            trial,
+            "cache",
+            verdict=Verdict.FAIL,
+            severity=Severity.VALUE,
+            message="backward overwrote the cache that forward returned",
+            cause="cache overwritten: a second backward pass would start from other values",
+        )
+
+
+def check_aliases(exam: Exam) -> Iterator[Result]:
+    """No output shares memory with an input or with another output: writing to one would change the other."""
+    trial = exam.trials[0]
+    function, inputs, cotangents = exam.function(trial), trial.given(), trial.given_cotangents()
+    out, pullback = function(**inputs)
+    outputs = {trial.out: out}
+    sources = dict(inputs)
+    for dout in cotangents[:1]:
+        outputs |= {f"d{name}": grad for name, grad in pullback(dout).items()}
+        sources["dout"] = dout
+    for quantity, array in outputs.items():
+        for other, source in [*sources.items(), *((k, v) for k, v in outputs.items() if k > quantity)]:
+            if np.may_share_memory(array, source) and np.shares_memory(array, source):
+                message = f"shares its memory with {other}: writing to one changes the other"
+                yield exam.result(
+                    "aliases", trial, quantity, verdict=Verdict.SUSPECT, severity=Severity.EDGE, message=message
+                )
+
+
+def check_linear(exam: Exam) -> Iterator[Result]:
+    """The pullback is linear: zero for zero, -2 times for -2 times, and the sum for a sum of cotangents."""
+    if exam.layer.kind == "forward":
+        return
+    trial = exam.trials[0]
+    _, pullback = exam.function(trial)(**trial.given())
+    u, v = trial.given_cotangents()
+    of_u, of_v = pullback(u.copy()), pullback(v.copy())
+    probes = {
+        "the zero cotangent": (np.zeros_like(u), 0, 0),
+        "-2 times a cotangent": (u * u.dtype.type(-2), -2, 0),
+        "a sum of cotangents": (u + v, 1, 1),
+    }
+    for what, (dout, a, b) in probes.items():
+        found = pullback(dout)
+        for name, tolerance in trial.tolerances[1][0].items():
+            if exam.failed(f"d{name}") or found[name].shape != of_u[name].shape:
+                continue
+            expected = a * of_u[name].astype(np.float64) + b * of_v[name].astype(np.float64)
+            allowed = abs(a) * 2 * tolerance.allowed + abs(b) * 4 * trial.tolerances[1][1][name].allowed
+            if (np.abs(found[name] - expected) > allowed).any():
+                message = f"is not linear in the cotangent: wrong for {what}"
+                yield exam.result(
+                    "linear", trial, f"d{name}", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message
+                )
+
+
+def check_repeatable(exam: Exam) -> Iterator[Result]:
+    """Forward twice and backward twice give the same, up to rounding."""
+    trial = exam.trials[0]
+    function, inputs, cotangents = exam.function(trial), trial.given(), trial.given_cotangents()
+    out, pullback = function(**inputs)
+    first = Answer(out=out.copy(), grads=tuple(_copied(pullback(dout)) for dout in cotangents))
+    again = Answer(out=function(**inputs)[0], grads=tuple(_copied(pullback(dout)) for dout in cotangents))
+    for (quantity, a, _, tolerance, _), (_, b, *_) in zip(
+        quantities(trial, first), quantities(trial, again), strict=True
+    ):
+        if a.shape != b.shape or not (same_float(a, b) or (np.abs(a - b) <= 2 * tolerance.allowed).all()):
+            yield exam.result(
+                "repeatable",
+                trial,
+                quantity,
+                verdict=Verdict.FAIL,
+                severity=Severity.VALUE,
+                message="two calls with the same input give different results",
+            )
+
+
+def check_errors(exam: Exam) -> Iterator[Result]:
+    """Bad input is refused with a ValueError, by a subject whose docstring promises one."""
+    if not exam.layer.errors or not exam.subject.documents_errors(exam.layer):
+        return
+    trial = exam.trials[0]
+    function = exam.function(trial)
+    for what, spoil in exam.layer.errors.items():
+        try:
+            function(**spoil(trial.given()))
+        except ValueError:
+            yield exam.result("errors", trial, what)
+            continue
+        except Exception as error:
+            message, verdict = f"promises a ValueError but raised {raised(error)}", Verdict.SUSPECT
+        else:
+            message, verdict = "was accepted, though the docstring promises a ValueError", Verdict.FAIL
+        yield exam.result("errors", trial, what, verdict=verdict, severity=Severity.EDGE, message=message)
+
+
+def _slope(exam: Exam, trial: Trial, name: str, rule: str) -> Iterator[Result]:
+    """Compare <gradient, v> for a random direction v with the slope of the subject's forward pass along v."""
+    function = exam.function(trial)
+    _, pullback = function(**trial.given())
+    gradient = pullback(trial.given_cotangents()[0])[name]
+    if gradient.shape != trial.inputs[name].shape:
+        return
+    direction = exam.rng(f"{rule}/{name}").standard_normal(gradient.shape)
+    measured = ARBITERS[rule](function, trial, name, direction)
+    if measured is None:
+        return
+    slope, allowed = measured
+    of_torch = float((trial.truth.grads[0][name] * direction).sum())
+    own = float((gradient * direction).sum())
+    numbers: dict[str, Any] = {"error": abs(own - slope), "allowed": allowed}
+    numbers["headroom"] = allowed / numbers["error"] if numbers["error"] else float("inf")
+    if abs(own - slope) <= allowed:
+        doubtful = (
+            exam.failed(f"d{name}", trial.name)
+            and not exam.failed(trial.out, trial.name)
+            and abs(of_torch - slope) > allowed
+        )
+        message = f"{rule} of the forward pass side with this gradient against torch autograd" if doubtful else ""
+        yield exam.result(rule, trial, f"d{name}", message=message, **numbers)
+        return
+    sides = "as torch autograd does" if abs(of_torch - slope) <= allowed else f"torch autograd {of_torch:.6g}"
+    message = f"along a random direction is {own:.6g}; {rule} of its own forward pass give {slope:.6g}, {sides}"
+    yield exam.result(
+        rule, trial, f"d{name}", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message, **numbers
+    )
+
+
+ARBITERS = {"central differences": central_difference, "complex step": complex_step}
+
+
+def _controls(exam: Exam, truth: Array) -> Iterator[tuple[str, Array]]:
+    """Copies of the truth that are wrong, each with how it was spoiled.
+
+    "Slightly" is a thousandth in float32 and float64; a format of two or three digits can only be asked to see more
+    (in bfloat16, a doubling), nor to tell elements apart that lie closer together than that.
+    """
+    slight = max(1e-3, 256 * exam.precision.unit)
+    yield "replaced by zeros", np.zeros_like(truth)
+    yield "with its sign flipped", -truth
+    yield f"scaled by {1 + slight:.4g}", truth * (1 + slight)
+    # The largest where the smallest is due, and so on.
+    order, flat = np.argsort(truth, axis=None), truth.ravel()
+    permuted = np.empty_like(truth)
+    permuted.flat[order] = flat[order[::-1]]
+    if np.abs(permuted - truth).max() > slight * np.abs(truth).max():
+        yield "with its elements permuted", permuted
+
+
+def _written(exam: Exam, trial: Trial, way: str, after: Inputs, before: Inputs) -> Iterator[Result]:
+    for name, value in after.items():
+        if not same_float(value, before[name]):
+            yield exam.result(
+                "unwritten",
+                trial,
+                name,
+                verdict=Verdict.FAIL,
+                severity=Severity.VALUE,
+                message=f"{way} wrote to the array it was given",
+                cause=f"{name} overwritten: whoever uses it next, the cache included, reads something else",
+            )
+
+
+def _arrays(value: Any) -> list[Array]:
+    """Every array within a cache of tuples, lists and dictionaries."""
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [array for item in value for array in _arrays(item)] if isinstance(value, tuple | list) else []
+
+
+def _copied(grads: Gradients) -> Gradients:
+    return {name: grad.copy() for name, grad in grads.items()}
+
+
+CHECKS: tuple[Check, ...] = (
+    check_values,
+    check_controls,
+    check_scores,
+    check_unwritten,
+    check_central_differences,
+    check_complex_step,
+    check_corners,
+    check_aliases,
+    check_linear,
+    check_repeatable,
+    check_errors,
+)
+
+# These yield nothing where all is well; that they ran is recorded for them.
+TELL_ONLY_FAULTS: dict[Check, str] = {
+    check_controls: "controls",
+    check_unwritten: "unwritten",
+    check_aliases: "aliases",
+    check_linear: "linear",
+    check_repeatable: "repeatable",
+}

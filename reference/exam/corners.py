@@ -1,0 +1,93 @@
+"""Corner cases: inputs on which correct-looking code goes wrong, made from a layer's ordinary random inputs.
+
+Most mistakes that survive random inputs die on one of these: zeros and small integers bring exact kinks, ties and
+exact margins; huge and tiny values bring overflow and underflow; the rest is about rows and memory.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from scratchproof.table.layers import Layer
+from scratchproof.vjp import Array, Inputs, Precision
+
+Corner = Callable[[Layer, Inputs, Precision, np.random.Generator], Inputs]
+
+
+def zeros(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """The data all zero: every ReLU at its kink, every window tied, a batch without variance."""
+    return {**inputs, "x": np.zeros_like(inputs["x"])}
+
+
+def integers(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Data from -2 to 2: exact zeros, ties within windows and among scores, margins of exactly zero."""
+    return {**inputs, "x": rng.integers(-2, 3, size=inputs["x"].shape).astype(np.float64)}
+
+
+def huge(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Data around +-1e4, as logits after divergence have: exp overflows unless it is shifted."""
+    return {**inputs, "x": 1e4 * inputs["x"]}
+
+
+def offset(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Data with a mean a hundred times its spread: E[x^2] - E[x]^2 loses its digits.
+
+    Less in formats that could not hold the spread beside such a mean.
+    """
+    return {**inputs, "x": inputs["x"] + min(100.0, 0.05 / precision.unit)}
+
+
+def tiny(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Data near the bottom of the format's range, where squares underflow."""
+    return {**inputs, "x": precision.tiny**0.75 * inputs["x"]}
+
+
+def one_row(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    return _rows(layer, inputs, 1)
+
+
+def empty(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """No rows at all: the last batch of an unlucky split."""
+    return _rows(layer, inputs, 0)
+
+
+def nonfinite(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """One nan and one infinity in the data; they must come out where arithmetic says, not be swallowed."""
+    x = inputs["x"].copy()
+    where = rng.choice(x.size, size=2, replace=False)
+    x.flat[where] = [np.nan, np.inf]
+    return {**inputs, "x": x}
+
+
+CORNERS: dict[str, Corner] = {
+    "zeros": zeros,
+    "integers": integers,
+    "huge": huge,
+    "offset": offset,
+    "tiny": tiny,
+    "one row": one_row,
+    "empty": empty,
+    "nonfinite": nonfinite,
+}
+
+
+def strided(value: Array) -> Array:
+    """The same values in memory that is not contiguous: axes reversed, every second element unused."""
+    wide = np.zeros((*value.shape[::-1], 2), dtype=value.dtype)
+    view = wide[..., 0].T
+    view[...] = value
+    return view
+
+
+def read_only(value: Array) -> Array:
+    """The same values in memory that may not be written."""
+    copy = value.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+LAYOUTS: dict[str, Callable[[Array], Array]] = {"strided": strided, "read-only": read_only}
+
+
+def _rows(layer: Layer, inputs: Inputs, count: int) -> Inputs:
+    return {name: value[:count].copy() if name in layer.batched else value for name, value in inputs.items()}

@@ -1,0 +1,164 @@
+"""One layer's exam: the trials it is put to, the truth and the tolerance of each, and the verdict."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from scratchproof.exam import corners
+from scratchproof.exam.compare import Result, Verdict
+from scratchproof.oracle.tolerance import Tolerance, tolerances
+from scratchproof.subjects.subject import ContractError, Subject, Unsupported
+from scratchproof.table.layers import Case, Layer
+from scratchproof.vjp import Answer, Array, Function, Inputs, Precision, answer, from_torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the exam found of one layer in one precision."""
+
+    layer: str
+    precision: str
+    verdict: Verdict
+    results: tuple[Result, ...]
+
+    @property
+    def tightest(self) -> Result | None:
+        """The numeric result that came closest to (or went farthest beyond) its allowance."""
+        measured = [r for r in self.results if r.headroom is not None]
+        return min(measured, key=lambda r: r.headroom or 0.0, default=None)
+
+    @property
+    def findings(self) -> tuple[Result, ...]:
+        """The results with something to say: problems and notes on conventions."""
+        return tuple(r for r in self.results if r.message)
+
+
+@dataclass(kw_only=True)
+class Trial:
+    """One set of inputs: what torch says of it in float64, and how far from that is allowed.
+
+    inputs: float64 arrays, already rounded to the precision under test. cotangents: likewise, shaped as the output.
+    """
+
+    layer: Layer
+    case: Case
+    name: str
+    precision: Precision
+    inputs: Inputs
+    seed: int
+    device: str = "cpu"
+    pulls: int = 2
+    layout: Callable[[Array], Array] = np.copy
+
+    @cached_property
+    def oracle(self) -> Function:
+        return from_torch(self.layer.torch, device=self.device, constant=self.layer.constant, options=self.case.options)
+
+    @cached_property
+    def cotangents(self) -> tuple[Array, ...]:
+        """Random and signed: an all-ones cotangent would hide whatever sums to zero."""
+        if self.layer.kind == "forward":
+            return ()
+        out, _ = self.oracle(**self.inputs)
+        rng = np.random.default_rng(self.seed)
+        drawn = {str(i): np.asarray(rng.standard_normal(out.shape)) for i in range(self.pulls)}
+        return tuple(self.precision.rounded(drawn).values())
+
+    @cached_property
+    def truth(self) -> Answer:
+        return answer(self.oracle, self.inputs, self.cotangents)
+
+    @cached_property
+    def tolerances(self) -> tuple[Tolerance, tuple[dict[str, Tolerance], ...]]:
+        return tolerances(
+            self.layer.torch,
+            self.truth,
+            self.inputs,
+            self.cotangents,
+            self.precision,
+            constant=self.layer.constant,
+            options=self.case.options,
+            seed=self.seed,
+        )
+
+    def given(self) -> Inputs:
+        """Fresh copies of the inputs in the dtype under test, for the subject to keep its hands off."""
+        return {name: self._handed(value) for name, value in self.inputs.items()}
+
+    def given_cotangents(self) -> list[Array]:
+        return [self._handed(dout) for dout in self.cotangents]
+
+    def _handed(self, value: Array) -> Array:
+        dtype = self.precision.array_dtype if value.dtype.kind == "f" else value.dtype
+        return self.layout(value.astype(dtype))
+
+    @property
+    def out(self) -> str:
+        return "loss" if self.layer.kind in ("loss", "net") else "out"
+
+
+@dataclass(kw_only=True)
+class Exam:
+    """A subject's layer in one precision, and what has been found so far."""
+
+    subject: Subject
+    layer: Layer
+    precision: Precision
+    seed: int = 0
+    device: str = "cpu"
+    results: list[Result] = field(default_factory=list)
+
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """The layer's cases with random inputs, drawn from the seed."""
+        return tuple(self._trial(case, case.name, case.inputs(self.rng(case.name))) for case in self.layer.cases)
+
+    def corner_trials(self) -> Iterator[Trial]:
+        """The first case at each corner that applies to the layer."""
+        case = self.layer.cases[0]
+        for name in self.layer.corners:
+            rng = self.rng(name)
+            inputs = case.inputs(rng)
+            if name in corners.CORNERS:
+                inputs = corners.CORNERS[name](self.layer, inputs, self.precision, rng)
+            yield replace(self._trial(case, name, inputs), pulls=1, layout=corners.LAYOUTS.get(name, np.copy))
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Randomness that depends on the seed, the layer and the name alone, not on what else is examined."""
+        return np.random.default_rng([self.seed, zlib.crc32(f"{self.layer.name}/{name}".encode())])
+
+    def function(self, trial: Trial) -> Function:
+        """The subject's own. Raises: ContractError if it cannot be had for these options."""
+        try:
+            function = self.subject.function(self.layer, trial.case, self.precision)
+        except Unsupported as error:
+            raise ContractError(str(error)) from error
+        assert function is not None
+        return function
+
+    def failed(self, quantity: str, case: str | None = None) -> bool:
+        """Whether the quantity was already found wrong, in that case or in any: corners would only say it again."""
+        grave = (Verdict.FAIL, Verdict.CRASH)
+        return any(r.quantity == quantity and r.verdict in grave and case in (None, r.case) for r in self.results)
+
+    def result(self, check: str, trial: Trial, quantity: str, **fields: Any) -> Result:
+        """A result whose message names layer, quantity, case and precision."""
+        if message := fields.get("message"):
+            where = f"{self.layer.name} {quantity}" if quantity else self.layer.name
+            fields["message"] = f"{where}: {message} [{trial.name}] ({self.precision.name})"
+        return Result(check=check, case=trial.name, quantity=quantity, **fields)
+
+    def _trial(self, case: Case, name: str, inputs: Inputs) -> Trial:
+        return Trial(
+            layer=self.layer,
+            case=case,
+            name=name,
+            precision=self.precision,
+            inputs=self.precision.rounded(inputs),
+            seed=self.seed,
+            device=self.device,
+        )

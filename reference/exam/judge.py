@@ -1,0 +1,166 @@
+"""From comparisons to verdicts: what a difference means on random inputs, and what at a corner."""
+
+import traceback
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from scratchproof.exam.compare import Comparison, Result, Severity, Verdict, compare, same_dtype
+from scratchproof.exam.diagnose import explain
+from scratchproof.exam.exam import Exam, Trial
+from scratchproof.oracle.kinks import subgradients
+from scratchproof.oracle.tolerance import Tolerance
+from scratchproof.subjects.subject import ContractError
+from scratchproof.vjp import Answer, Array, Gradients, floating
+
+
+class Measured(NamedTuple):
+    """One quantity of a trial: what the subject gave, what torch gives, and what is allowed between them.
+
+    quantity: "out", "loss", or "d" and the name of an input. cotangent: the index of the one pulled back.
+    """
+
+    quantity: str
+    actual: Array
+    expected: Array
+    tolerance: Tolerance
+    cotangent: int
+
+
+def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iterator[Result]:
+    """Run the subject on a trial and judge its output and each gradient, the first wrong one of its name only.
+
+    A pass that raises is told of its first quantity: the output, or the first gradient.
+    """
+    first_gradient = f"d{floating(trial.inputs, trial.layer.constant)[0]}"
+    try:
+        out, pullback = exam.function(trial)(**trial.given())
+    except (Exception, SystemExit) as error:
+        yield _raised(exam, trial, check, trial.out, error, corner)
+        return
+    grads: tuple[Gradients, ...] = ()
+    broken: Result | None = None
+    try:
+        grads = tuple(pullback(dout) for dout in trial.given_cotangents())
+    except (Exception, SystemExit) as error:
+        broken = _raised(exam, trial, check, first_gradient, error, corner)
+    told: set[str] = set()
+    for measured in quantities(trial, Answer(out=out, grads=grads)):
+        if measured.quantity in told or (corner and exam.failed(measured.quantity)):
+            continue
+        result = _one(exam, trial, check, measured, corner)
+        if result.message:
+            told.add(measured.quantity)
+        yield result
+    if broken:
+        yield broken
+
+
+def quantities(trial: Trial, found: Answer) -> Iterator[Measured]:
+    """The output, then each gradient under each cotangent that was pulled back."""
+    of_out, of_grads = trial.tolerances
+    yield Measured(trial.out, found.out, trial.truth.out, of_out, 0)
+    for index, (actual, expected) in enumerate(zip(found.grads, trial.truth.grads, strict=False)):
+        for name in expected:
+            yield Measured(f"d{name}", actual[name], expected[name], of_grads[index][name], index)
+
+
+def verdict_of(
+    exam: Exam,
+    trial: Trial,
+    check: str,
+    quantity: str,
+    comparison: Comparison,
+    *,
+    corner: bool = False,
+    cause: str = "",
+) -> Result:
+    """What a comparison means. At a corner a wrong number or a nan fails; what merely overflows is suspect."""
+    verdict, severity = (CORNER if corner else RANDOM)[comparison.problem]
+    return exam.result(
+        check,
+        trial,
+        quantity,
+        verdict=verdict,
+        severity=severity,
+        message=comparison.message,
+        cause=cause,
+        error=comparison.error,
+        allowed=comparison.allowed,
+        headroom=comparison.headroom,
+    )
+
+
+RANDOM: dict[str | None, tuple[Verdict, Severity | None]] = {
+    None: (Verdict.PASS, None),
+    "shape": (Verdict.FAIL, Severity.SHAPE),
+    "value": (Verdict.FAIL, Severity.VALUE),
+    "nan": (Verdict.FAIL, Severity.VALUE),
+    "inf": (Verdict.FAIL, Severity.VALUE),
+    "lost": (Verdict.FAIL, Severity.VALUE),
+    "precision": (Verdict.SUSPECT, Severity.PRECISION),
+    "dtype": (Verdict.SUSPECT, Severity.PRECISION),
+}
+CORNER: dict[str | None, tuple[Verdict, Severity | None]] = {
+    **RANDOM,
+    "value": (Verdict.FAIL, Severity.EDGE),
+    "nan": (Verdict.FAIL, Severity.EDGE),
+    "inf": (Verdict.SUSPECT, Severity.EDGE),
+    "lost": (Verdict.SUSPECT, Severity.EDGE),
+}
+
+
+def raised(error: BaseException) -> str:
+    """`ValueError: message (line 12 of layers.py)`: the last line of the traceback, and where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" (line {frames[-1].lineno} of {frames[-1].filename.rsplit('/', 1)[-1]})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _raised(exam: Exam, trial: Trial, check: str, quantity: str, error: BaseException, corner: bool) -> Result:
+    if isinstance(error, ContractError):
+        return exam.result(check, trial, quantity, verdict=Verdict.FAIL, severity=Severity.SHAPE, message=f"{error}")
+    verdict, severity = Verdict.CRASH, Severity.CRASH
+    if corner:
+        # Code that has never met an empty batch is unfinished rather than wrong.
+        empty = trial.name == "empty"
+        verdict, severity = (Verdict.SUSPECT, Severity.EDGE) if empty else (Verdict.FAIL, Severity.CRASH)
+    way = "forward" if quantity == trial.out else "backward"
+    message = f"{way} raised {raised(error)}"
+    return exam.result(check, trial, quantity, verdict=verdict, severity=severity, message=message)
+
+
+def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool) -> Result:
+    quantity, actual, expected, tolerance, cotangent = measured
+    gradient = quantity != trial.out
+    if gradient and trial.name == "nonfinite":
+        return _not_swallowed(exam, trial, check, measured)
+    comparison = compare(actual, expected, tolerance, exam.precision)
+    if comparison.problem is None and not corner and (wrong := same_dtype(actual, exam.precision)):
+        comparison = Comparison(problem="dtype", message=wrong)
+    if comparison.problem == "value" and corner and gradient and exam.layer.kink:
+        convention = _convention(exam, trial, check, measured, comparison)
+        if convention:
+            return convention
+    cause = explain(trial, quantity, actual, cotangent) if comparison.problem else ""
+    return verdict_of(exam, trial, check, quantity, comparison, corner=corner, cause=cause)
+
+
+def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> Result:
+    """Gradients at nan are nobody's definition, except that what must be nan or infinite may not look healthy."""
+    quantity, actual, expected, _, _ = measured
+    if actual.shape == expected.shape and not (~np.isfinite(expected) & np.isfinite(actual)).any():
+        return exam.result(check, trial, quantity)
+    message = "is finite where the nan or the infinity of the input must show"
+    return exam.result(check, trial, quantity, verdict=Verdict.SUSPECT, severity=Severity.EDGE, message=message)
+
+
+def _convention(exam: Exam, trial: Trial, check: str, measured: Measured, comparison: Comparison) -> Result | None:
+    """A note if the gradient is another valid choice at the kink than the declared one."""
+    quantity, actual, _, tolerance, cotangent = measured
+    valid = subgradients(trial.layer, trial.case, trial.inputs, quantity[1:], trial.cotangents[cotangent])
+    if not valid.hold(actual.astype(np.float64), tolerance.allowed):
+        return None
+    message = f"{comparison.message}: another valid convention at the kink; declared is {exam.layer.kink}"
+    return exam.result(check, trial, quantity, severity=Severity.CONVENTION, message=message)

@@ -1,0 +1,4 @@
+"""What was found, told: to a reader and to a program.
+
+Nothing here decides.
+"""

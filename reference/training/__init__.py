@@ -1,0 +1,4 @@
+"""Whole trainings, step by step, beside torch.optim.
+
+Single passes are in `tracing`.
+"""
