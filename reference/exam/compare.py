@@ -15,10 +15,12 @@ class Verdict(StrEnum):
 
     PASS = "PASS"
     MISSING = "MISSING"
+    UNIMPLEMENTED = "UNIMPLEMENTED"
     SUSPECT = "SUSPECT"
     VACUOUS = "VACUOUS"
     FAIL = "FAIL"
     CRASH = "CRASH"
+    TIMEOUT = "TIMEOUT"
 
     @property
     def gravity(self) -> int:

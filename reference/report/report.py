@@ -35,10 +35,12 @@ FORMAT, VERSION = "scratchproof-check", 1
 STYLES = {
     Verdict.PASS: "green",
     Verdict.MISSING: "dim",
+    Verdict.UNIMPLEMENTED: "dim",
     Verdict.SUSPECT: "yellow",
     Verdict.VACUOUS: "magenta",
     Verdict.FAIL: "bold red",
     Verdict.CRASH: "bold red",
+    Verdict.TIMEOUT: "bold red",
 }
 SHOWN = 3  # findings of one layer on the terminal; the JSON has them all
 
