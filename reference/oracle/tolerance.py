@@ -18,7 +18,7 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms, chapters 3 and 4
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ FLOOR = 4.0
 
 aten = torch.ops.aten
 K = TypeVar("K")
+Compute: TypeAlias = Callable[[], dict[K, Array]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +47,14 @@ class Tolerance:
     allowed, ceiling: arrays of the quantity's shape: an error above `allowed` is suspect, above `ceiling` wrong.
     scale, offset: how far the regression scale <actual, expected> / <expected, expected> may be from 1, and the
     mean signed error from 0: they see what is smaller than any one element's allowance.
+    unmodelled: the operations whose rounding is unknown; where there are any, the allowance may be too narrow.
     """
 
     allowed: Array
     ceiling: Array
     scale: float
     offset: float
+    unmodelled: tuple[str, ...] = ()
 
 
 def tolerances(
@@ -63,39 +66,46 @@ def tolerances(
     *,
     constant: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    alternatives: Sequence[Expression] = (),
     seed: int = 0,
 ) -> tuple[Tolerance, tuple[dict[str, Tolerance], ...]]:
     """The tolerance of an expression's output, and of every gradient for each cotangent.
 
-    truth: the float64 answer for the same inputs and cotangents. The seed fixes the disturbances.
+    truth: the float64 answer for the same inputs and cotangents. alternatives: expressions as right as the first, of
+    the same inputs; what any of them may stray is allowed. The seed fixes the disturbances.
     """
-    function = from_torch(expression, constant=constant, options=options)
 
-    def compute() -> dict[tuple[int, str], Array]:
-        return _flat(answer(function, inputs, cotangents))
+    def computing(one: Expression) -> Compute[tuple[int, str]]:
+        function = from_torch(one, constant=constant, options=options)
+        return lambda: _flat(answer(function, inputs, cotangents))
 
-    found = spread(compute, _flat(truth), precision, seed=seed)
+    others = [computing(one) for one in alternatives]
+    found = spread(computing(expression), _flat(truth), precision, alternatives=others, seed=seed)
     grads = tuple({name: found[i, name] for name in of_cotangent} for i, of_cotangent in enumerate(truth.grads))
     return found[OUT], grads
 
 
 def spread(
-    compute: Callable[[], dict[K, Array]],
+    compute: Compute[K],
     truth: Mapping[K, Array],
     precision: Precision,
     *,
+    alternatives: Sequence[Compute[K]] = (),
     seed: int = 0,
     repeats: int = REPEATS,
 ) -> dict[K, Tolerance]:
     """The tolerance of every named array that `compute` returns, from its disturbed runs.
 
     compute: a torch computation in float64, forward and backward. truth: what it returns undisturbed.
+    alternatives: the same computed by other right formulas: they are disturbed too, and their own difference from the
+    truth, in float64, counts as one run more.
     """
     rounding = Rounding(precision, seed)
-    runs = []
-    for _ in range(repeats * (COARSE if precision.unit > COARSE_UNIT else 1)):
-        with rounding:
-            runs.append(compute())
+    runs = [other() for other in alternatives]
+    for one in (compute, *alternatives):
+        for _ in range(repeats * (COARSE if precision.unit > COARSE_UNIT else 1)):
+            with rounding:
+                runs.append(one())
     return {
         name: _tolerance(expected, [run[name] for run in runs], precision, rounding.longest_sum)
         for name, expected in truth.items()
