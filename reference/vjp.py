@@ -1,8 +1,9 @@
 """The contract that everything in the exam meets: `f(**inputs) -> (out, pullback)`.
 
-`out` is an array; `pullback(dout)` returns one gradient for each differentiated input, by name. Layers, losses
-and whole nets differ only in how they are brought to this shape. torch is brought to it here; a stranger's
-module in `subject.py`.
+`out` is an array, or a dictionary of arrays where there are several outputs; `pullback(dout)` takes a cotangent of
+the same form, for the floating outputs, and returns one gradient for each differentiated input, by name. Layers,
+losses and whole nets differ only in how they are brought to this shape. torch is brought to it here; a stranger's
+module in `subjects`. Within the exam everything is by name (see `by_name`): a lone output is called "out".
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scratchproof import trees
+
 Array: TypeAlias = NDArray[Any]
 Inputs: TypeAlias = dict[str, Array]
 Gradients: TypeAlias = dict[str, Array]
-Pullback: TypeAlias = Callable[[Array], Gradients]
-Function: TypeAlias = Callable[..., tuple[Array, Pullback]]
-Expression: TypeAlias = Callable[..., Tensor]
+Outputs: TypeAlias = dict[str, Array]
+Pullback: TypeAlias = Callable[[Any], Gradients]
+Function: TypeAlias = Callable[..., tuple[Any, Pullback]]
+Expression: TypeAlias = Callable[..., Any]
+
+ONLY = "out"
+"""What a lone output is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +90,16 @@ PRECISIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a function gave for one set of inputs: its output, and its gradients for each cotangent asked for."""
+    """What a function gave for one set of inputs: its outputs, and its gradients for each cotangent asked for."""
 
-    out: Array
+    outs: Outputs
     grads: tuple[Gradients, ...]
+
+    @property
+    def out(self) -> Array:
+        """The output of a function that has one."""
+        (out,) = self.outs.values()
+        return out
 
 
 def floating(inputs: Mapping[str, Array], constant: Sequence[str] = ()) -> list[str]:
@@ -94,10 +107,45 @@ def floating(inputs: Mapping[str, Array], constant: Sequence[str] = ()) -> list[
     return [name for name, value in inputs.items() if value.dtype.kind == "f" and name not in constant]
 
 
-def answer(function: Function, inputs: Inputs, cotangents: Sequence[Array] = ()) -> Answer:
+def named(out: Any) -> Outputs:
+    """Outputs or cotangents by name, in the order given."""
+    return dict(out) if isinstance(out, Mapping) else {ONLY: out}
+
+
+def by_path(out: Any) -> dict[str, Any]:
+    """What a function returned, by name: keys or fields as they are, the members of a tuple as `out.0`, `out.1`."""
+    return trees.flat(out, "" if isinstance(out, Mapping) or hasattr(out, "_fields") else ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPullback:
+    """A pullback that takes its cotangents by name. cache: what the pass forward left behind, if it can be seen."""
+
+    pullback: Pullback
+    lone: bool
+
+    @property
+    def cache(self) -> Any:
+        return getattr(self.pullback, "cache", None)
+
+    def __call__(self, dout: Any) -> Gradients:
+        return self.pullback(named(dout)[ONLY] if self.lone else dout)
+
+
+def by_name(function: Function) -> Callable[..., tuple[Outputs, NamedPullback]]:
+    """A function of the contract whose outputs and cotangents are dictionaries, even where there is only one."""
+
+    def renamed(**inputs: Array) -> tuple[Outputs, NamedPullback]:
+        out, pullback = function(**inputs)
+        return named(out), NamedPullback(pullback, not isinstance(out, Mapping))
+
+    return renamed
+
+
+def answer(function: Function, inputs: Inputs, cotangents: Sequence[Any] = ()) -> Answer:
     """Call a function of the contract once and pull every cotangent back."""
-    out, pullback = function(**inputs)
-    return Answer(out=out, grads=tuple(pullback(dout) for dout in cotangents))
+    outs, pullback = by_name(function)(**inputs)
+    return Answer(outs=outs, grads=tuple(pullback(dout) for dout in cotangents))
 
 
 def from_torch(
@@ -111,28 +159,43 @@ def from_torch(
     """Bring a torch expression to the contract: autograd pulls the cotangent back.
 
     Floating arrays are cast to the precision and moved to the device on the way in; results come back as
-    NumPy arrays of the precision (bfloat16 as float32).
+    NumPy arrays of the precision (bfloat16 as float32). A tuple or dictionary of tensors comes back by name.
+    Raises: ValueError for complex results.
     """
 
-    def function(**inputs: Array) -> tuple[Array, Pullback]:
+    def function(**inputs: Array) -> tuple[Any, Pullback]:
         names = floating(inputs, constant)
         tensors = {name: _tensor(value, precision, device) for name, value in inputs.items()}
-        for name in names:
-            tensors[name].requires_grad_()
+        wanted = [tensors[name].requires_grad_() for name in names]
         with arithmetic(tf32=precision.tf32):
             out = expression(*tensors.values(), **(options or {}))
+        outs = {name: _real(value, name) for name, value in by_path(out).items()}
 
-        def pullback(dout: Array) -> Gradients:
+        def pullback(dout: Any) -> Gradients:
+            douts = {name: _tensor(value, precision, device) for name, value in named(dout).items()}
             with arithmetic(tf32=precision.tf32):
-                start = _Start.apply(out, _tensor(dout, precision, device))
-                grads = torch.autograd.grad(
-                    start, [tensors[name] for name in names], retain_graph=True, materialize_grads=True
-                )
+                start = _Start.apply(*(outs[name] for name in douts), *douts.values())
+                grads = _grad(start, wanted)
             return {name: _array(grad) for name, grad in zip(names, grads, strict=True)}
 
-        return _array(out), pullback
+        arrays = {name: _array(value) for name, value in outs.items()}
+        return (arrays[ONLY] if list(arrays) == [ONLY] else arrays), pullback
 
     return function
+
+
+def _grad(start: Tensor, wanted: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The gradients of a scalar; zeros for whatever it does not depend on."""
+    if not start.requires_grad or not wanted:
+        return [torch.zeros_like(tensor) for tensor in wanted]
+    return torch.autograd.grad(start, wanted, retain_graph=True, materialize_grads=True)
+
+
+def _real(value: Any, name: str) -> Tensor:
+    tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    if tensor.is_complex():
+        raise ValueError(f"{name} is {tensor.dtype}, but should be real: return torch.view_as_real of it")
+    return tensor
 
 
 class arithmetic:
@@ -166,22 +229,25 @@ class arithmetic:
 
 
 class _Start(torch.autograd.Function):
-    """A scalar whose gradient with respect to `out` is `dout`: where a backward pass starts.
+    """A scalar whose gradient with respect to each `out` is its `dout`: where a backward pass starts.
 
     `torch.autograd.grad(out, ..., dout)` does the same, after importing a computer algebra system.
     """
 
     @staticmethod
-    def forward(ctx: Any, out: Tensor, dout: Tensor) -> Tensor:
-        if dout.shape != out.shape:
-            raise ValueError(f"dout has shape {tuple(dout.shape)} but the output has {tuple(out.shape)}")
-        ctx.save_for_backward(dout)
-        return out.new_zeros(())
+    def forward(ctx: Any, *outs_and_douts: Tensor) -> Tensor:
+        half = len(outs_and_douts) // 2
+        outs, douts = outs_and_douts[:half], outs_and_douts[half:]
+        for out, dout in zip(outs, douts, strict=True):
+            if dout.shape != out.shape:
+                raise ValueError(f"dout has shape {tuple(dout.shape)} but the output has {tuple(out.shape)}")
+        ctx.save_for_backward(*douts)
+        return outs[0].new_zeros(())
 
     @staticmethod
-    def backward(ctx: Any, _: Tensor) -> tuple[Tensor, None]:
-        (dout,) = ctx.saved_tensors
-        return dout, None
+    def backward(ctx: Any, *_: Tensor) -> tuple[Tensor | None, ...]:
+        douts = ctx.saved_tensors
+        return (*douts, *(None for _ in douts))
 
 
 def _tensor(value: Array, precision: Precision, device: str) -> Tensor:

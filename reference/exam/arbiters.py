@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scratchproof.exam.exam import Trial
-from scratchproof.vjp import Array, Function
+from scratchproof.vjp import Array, Function, Outputs, by_name
 
 Arbiter = Callable[[Function, Trial, str, Array], tuple[float, float] | None]
 
@@ -19,7 +19,7 @@ def central_difference(function: Function, trial: Trial, name: str, direction: A
     size = max(1.0, float(np.abs(trial.inputs[name]).max(initial=0.0)))
     h = float(np.finfo(np.float64).eps) ** (1 / 3) * size
     coarse, fine = (_difference(function, trial, name, direction, step) for step in (h, h / 2))
-    noise = float((np.abs(trial.cotangents[0]) * trial.tolerances[0].allowed).sum()) / h
+    noise = _paired(trial, {k: t.allowed for k, t in trial.tolerances[0].items()}, size=np.abs) / h
     return fine, 2 * abs(coarse - fine) + 4 * noise
 
 
@@ -33,12 +33,12 @@ def complex_step(function: Function, trial: Trial, name: str, direction: Array) 
     h = 1e-20
     inputs = {k: v.astype(np.complex128) if v.dtype.kind == "f" else v for k, v in trial.given().items()}
     try:
-        out, _ = function(**{**inputs, name: inputs[name] + 1j * h * direction})
+        outs, _ = by_name(function)(**{**inputs, name: inputs[name] + 1j * h * direction})
     except Exception:
         return None
-    if not np.iscomplexobj(out):
+    if not all(key in outs and np.iscomplexobj(outs[key]) for key in trial.cotangents[0]):
         return None
-    slope = float((trial.cotangents[0] * out.imag).sum()) / h
+    slope = _paired(trial, {key: outs[key].imag for key in trial.cotangents[0]}) / h
     allowed = float((np.abs(direction) * trial.tolerances[1][0][name].allowed).sum())
     difference = central_difference(function, trial, name, direction)
     analytic = difference is not None and abs(difference[0] - slope) <= difference[1] + allowed
@@ -46,9 +46,15 @@ def complex_step(function: Function, trial: Trial, name: str, direction: Array) 
 
 
 def _difference(function: Function, trial: Trial, name: str, direction: Array, h: float) -> float:
-    def value(step: float) -> Array:
+    def value(step: float) -> Outputs:
         inputs = trial.given()
-        return function(**{**inputs, name: inputs[name] + step * direction})[0]
+        return by_name(function)(**{**inputs, name: inputs[name] + step * direction})[0]
 
     # Subtracted element by element first: the sums would lose digits.
-    return float((trial.cotangents[0] * (value(h) - value(-h))).sum() / (2 * h))
+    up, down = value(h), value(-h)
+    return _paired(trial, {key: up[key] - down[key] for key in trial.cotangents[0]}) / (2 * h)
+
+
+def _paired(trial: Trial, values: Outputs, size: Callable[[Array], Array] = np.asarray) -> float:
+    """<dout, values> for the trial's first cotangent, over all outputs; `size` is applied to dout before."""
+    return sum(float((size(dout) * values[key]).sum()) for key, dout in trial.cotangents[0].items())

@@ -86,11 +86,13 @@ def compare(actual: Array, expected: Array, tolerance: Tolerance, precision: Pre
     """Compare an array with the float64 truth of the same shape; never raises.
 
     Shape first, then nan and infinities by position and sign, then every element against its allowance, then the
-    regression scale and the mean signed error, which see a bias too small for any one element. dtype is not
-    looked at: see `same_dtype`.
+    regression scale and the mean signed error, which see a bias too small for any one element. Whole numbers and
+    truth values must be equal. dtype is not looked at: see `same_dtype`.
     """
     if actual.shape != expected.shape:
         return Comparison(problem="shape", message=f"has shape {actual.shape}, but should be {expected.shape}")
+    if expected.dtype.kind != "f":
+        return _equal(actual, expected)
     actual, expected = actual.astype(np.float64), _clipped(expected, precision)
     odd = _odd(actual, expected)
     if odd.any():
@@ -120,6 +122,15 @@ def number(value: float) -> str:
 
 def place(index: tuple[int, ...]) -> str:
     return f"at {index}" if index else "(a scalar)"
+
+
+def _equal(actual: Array, expected: Array) -> Comparison:
+    wrong: Array = actual != expected
+    if not wrong.any():
+        return Comparison(problem=None, message="")
+    index = _first(wrong)
+    message = f"got {actual[index]}, expected {expected[index]} {place(index)}{_count(wrong)}"
+    return Comparison(problem="value", message=message, wrong=wrong)
 
 
 def _clipped(expected: Array, precision: Precision) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from scratchproof.exam.exam import Trial
-from scratchproof.vjp import Answer, Array, answer, floating, from_torch
+from scratchproof.vjp import ONLY, Array, answer, floating, from_torch, named
 
 Suspicion = Callable[[Trial, str, int, Array], Iterator[tuple[str, Array]]]
 
@@ -21,8 +21,8 @@ def explain(trial: Trial, quantity: str, actual: Array, cotangent: int = 0) -> s
     """
     if not np.isfinite(actual).all():
         return _not_finite(trial, actual)
-    expected = _quantity(trial.truth, trial, quantity, cotangent)
-    allowed = 4 * _allowed(trial, quantity, cotangent)
+    expected = trial.pick(trial.truth, quantity, cotangent)
+    allowed = 4 * trial.tolerance(quantity, cotangent).allowed
     for suspicion in SUSPICIONS:
         for sentence, mistaken in suspicion(trial, quantity, cotangent, expected):
             if _same(actual, mistaken, allowed) and not _same(mistaken, expected, allowed):
@@ -58,18 +58,20 @@ def _slips(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Iter
     """What the layer's row knows that people write instead."""
     for sentence, expression in trial.layer.slips.items():
         function = from_torch(expression, constant=trial.layer.constant, options=trial.case.options)
-        yield sentence, _quantity(answer(function, trial.inputs, trial.cotangents), trial, quantity, cotangent)
+        yield sentence, trial.pick(answer(function, trial.inputs, trial.cotangents), quantity, cotangent)
 
 
 def _cotangents(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Iterator[tuple[str, Array]]:
-    if not quantity.startswith("d") or trial.layer.kind != "pair":
+    if quantity in trial.outputs or trial.layer.kind != "pair":
         return
-    dout = trial.cotangents[cotangent]
+    dout = trial.cotangents[cotangent].get(ONLY)
+    if dout is None:
+        return
     for sentence, other in {
         "the upstream gradient dout is ignored: this is the result for dout = 1": np.ones_like(dout),
         "negative upstream gradients are dropped": np.maximum(dout, 0),
     }.items():
-        yield sentence, answer(trial.oracle, trial.inputs, [other]).grads[0][quantity[1:]]
+        yield sentence, answer(trial.oracle, trial.inputs, [named(other)]).grads[0][quantity[1:]]
     if dout.shape == expected.shape:
         yield "the mask was made from dout, not from x", np.maximum(dout, 0)
         yield "dout is passed on unchanged: the layer's own derivative is missing", dout
@@ -97,7 +99,7 @@ def _inputs(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Ite
     for name in floating(trial.inputs, trial.layer.constant):
         for value in (0.0, 1.0):
             inputs = {**trial.inputs, name: np.full_like(trial.inputs[name], value)}
-            mistaken = _quantity(answer(trial.oracle, inputs, cotangents), trial, quantity, cotangent)
+            mistaken = trial.pick(answer(trial.oracle, inputs, cotangents), quantity, cotangent)
             yield f"{name} does not take part: this is the result for {name} = {value:g}", mistaken
 
 
@@ -118,7 +120,7 @@ def _windows(trial: Trial, quantity: str, cotangent: int, expected: Array) -> It
 
 def _scattered(trial: Trial, quantity: str, cotangent: int, step: int, flip: bool, *, strip: bool = True) -> Array:
     """dx or dw of a convolution, window by window."""
-    x, w, dout = trial.inputs["x"], trial.inputs["w"], trial.cotangents[cotangent]
+    x, w, dout = trial.inputs["x"], trial.inputs["w"], trial.cotangents[cotangent][ONLY]
     pad, (height, width) = trial.case.options.get("pad", 0), w.shape[2:]
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     dx, dw = np.zeros_like(padded), np.zeros_like(w)
@@ -135,16 +137,7 @@ SUSPICIONS: tuple[Suspicion, ...] = (_scales, _shapes, _slips, _options, _cotang
 
 def _with(trial: Trial, quantity: str, cotangent: int, **options: float) -> Array:
     function = from_torch(trial.layer.torch, constant=trial.layer.constant, options={**trial.case.options, **options})
-    return _quantity(answer(function, trial.inputs, trial.cotangents), trial, quantity, cotangent)
-
-
-def _quantity(found: Answer, trial: Trial, quantity: str, cotangent: int) -> Array:
-    return found.out if quantity == trial.out else found.grads[cotangent][quantity[1:]]
-
-
-def _allowed(trial: Trial, quantity: str, cotangent: int) -> Array:
-    of_out, of_grads = trial.tolerances
-    return of_out.allowed if quantity == trial.out else of_grads[cotangent][quantity[1:]].allowed
+    return trial.pick(answer(function, trial.inputs, trial.cotangents), quantity, cotangent)
 
 
 def _same(actual: Array, mistaken: Array, allowed: Array) -> bool:

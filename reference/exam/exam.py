@@ -1,10 +1,10 @@
 """One layer's exam: the trials it is put to, the truth and the tolerance of each, and the verdict."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,22 @@ from scratchproof.exam.compare import Result, Verdict
 from scratchproof.oracle.tolerance import Tolerance, tolerances
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Case, Layer
-from scratchproof.vjp import Answer, Array, Function, Inputs, Precision, answer, from_torch
+from scratchproof.vjp import (
+    ONLY,
+    Answer,
+    Array,
+    Function,
+    Inputs,
+    NamedPullback,
+    Outputs,
+    Precision,
+    answer,
+    by_name,
+    floating,
+    from_torch,
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +56,8 @@ class Report:
 class Trial:
     """One set of inputs: what torch says of it in float64, and how far from that is allowed.
 
-    inputs: float64 arrays, already rounded to the precision under test. cotangents: likewise, shaped as the output.
+    inputs: float64 arrays, already rounded to the precision under test. cotangents: likewise, each with an array
+    for every floating output, by its name and of its shape.
     """
 
     layer: Layer
@@ -59,21 +75,24 @@ class Trial:
         return from_torch(self.layer.torch, device=self.device, constant=self.layer.constant, options=self.case.options)
 
     @cached_property
-    def cotangents(self) -> tuple[Array, ...]:
+    def cotangents(self) -> tuple[Outputs, ...]:
         """Random and signed: an all-ones cotangent would hide whatever sums to zero."""
-        if self.layer.kind == "forward":
+        outs, _ = by_name(self.oracle)(**self.inputs)
+        wanted = floating(outs)
+        if self.layer.kind == "forward" or not wanted:
             return ()
-        out, _ = self.oracle(**self.inputs)
         rng = np.random.default_rng(self.seed)
-        drawn = {str(i): np.asarray(rng.standard_normal(out.shape)) for i in range(self.pulls)}
-        return tuple(self.precision.rounded(drawn).values())
+        drawn = (
+            {name: np.asarray(rng.standard_normal(outs[name].shape)) for name in wanted} for _ in range(self.pulls)
+        )
+        return tuple(self.precision.rounded(dout) for dout in drawn)
 
     @cached_property
     def truth(self) -> Answer:
         return answer(self.oracle, self.inputs, self.cotangents)
 
     @cached_property
-    def tolerances(self) -> tuple[Tolerance, tuple[dict[str, Tolerance], ...]]:
+    def tolerances(self) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:
         return tolerances(
             self.layer.torch,
             self.truth,
@@ -89,8 +108,8 @@ class Trial:
         """Fresh copies of the inputs in the dtype under test, for the subject to keep its hands off."""
         return {name: self._handed(value) for name, value in self.inputs.items()}
 
-    def given_cotangents(self) -> list[Array]:
-        return [self._handed(dout) for dout in self.cotangents]
+    def given_cotangents(self) -> list[Outputs]:
+        return [{name: self._handed(value) for name, value in dout.items()} for dout in self.cotangents]
 
     def _handed(self, value: Array) -> Array:
         dtype = self.precision.array_dtype if value.dtype.kind == "f" else value.dtype
@@ -98,7 +117,25 @@ class Trial:
 
     @property
     def out(self) -> str:
-        return "loss" if self.layer.kind in ("loss", "net") else "out"
+        """What a lone output is called in messages."""
+        return "loss" if self.layer.kind in ("loss", "net") else ONLY
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The name of each output by what it is called in messages."""
+        return {self.out if name == ONLY else name: name for name in self.truth.outs}
+
+    def pick(self, found: Answer, quantity: str, cotangent: int = 0) -> Array:
+        """The output or the gradient that messages call `quantity`: "out", "loss", or "d" and an input's name."""
+        return self._pick(found.outs, found.grads, quantity, cotangent)
+
+    def tolerance(self, quantity: str, cotangent: int = 0) -> Tolerance:
+        return self._pick(*self.tolerances, quantity, cotangent)
+
+    def _pick(self, outs: Mapping[str, T], grads: Sequence[Mapping[str, T]], quantity: str, cotangent: int) -> T:
+        if quantity in self.outputs:
+            return outs[self.outputs[quantity]]
+        return grads[cotangent][quantity[1:]]
 
 
 @dataclass(kw_only=True)
@@ -131,14 +168,22 @@ class Exam:
         """Randomness that depends on the seed, the layer and the name alone, not on what else is examined."""
         return np.random.default_rng([self.seed, zlib.crc32(f"{self.layer.name}/{name}".encode())])
 
-    def function(self, trial: Trial) -> Function:
-        """The subject's own. Raises: ContractError if it cannot be had for these options."""
+    def function(self, trial: Trial) -> Callable[..., tuple[Outputs, NamedPullback]]:
+        """The subject's own, by name. Raises: ContractError if it cannot be had for these options, or lacks outputs."""
         try:
             function = self.subject.function(self.layer, trial.case, self.precision)
         except Unsupported as error:
             raise ContractError(str(error)) from error
         assert function is not None
-        return function
+        renamed = by_name(function)
+
+        def complete(**inputs: Array) -> tuple[Outputs, NamedPullback]:
+            outs, pullback = renamed(**inputs)
+            if missing := [name for name in trial.truth.outs if name not in outs]:
+                raise ContractError(f"gave {', '.join(outs) or 'nothing'}, but should give {', '.join(missing)} too")
+            return outs, pullback
+
+        return complete
 
     def failed(self, quantity: str, case: str | None = None) -> bool:
         """Whether the quantity was already found wrong, in that case or in any: corners would only say it again."""

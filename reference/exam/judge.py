@@ -33,9 +33,9 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
 
     A pass that raises is told of its first quantity: the output, or the first gradient.
     """
-    first_gradient = f"d{floating(trial.inputs, trial.layer.constant)[0]}"
+    first_gradient = "".join(f"d{name}" for name in floating(trial.inputs, trial.layer.constant)[:1])
     try:
-        out, pullback = exam.function(trial)(**trial.given())
+        outs, pullback = exam.function(trial)(**trial.given())
     except (Exception, SystemExit) as error:
         yield _raised(exam, trial, check, trial.out, error, corner)
         return
@@ -46,7 +46,7 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
     except (Exception, SystemExit) as error:
         broken = _raised(exam, trial, check, first_gradient, error, corner)
     told: set[str] = set()
-    for measured in quantities(trial, Answer(out=out, grads=grads)):
+    for measured in quantities(trial, Answer(outs=outs, grads=grads)):
         if measured.quantity in told or (corner and exam.failed(measured.quantity)):
             continue
         result = _one(exam, trial, check, measured, corner)
@@ -58,9 +58,10 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
 
 
 def quantities(trial: Trial, found: Answer) -> Iterator[Measured]:
-    """The output, then each gradient under each cotangent that was pulled back."""
-    of_out, of_grads = trial.tolerances
-    yield Measured(trial.out, found.out, trial.truth.out, of_out, 0)
+    """Each output, then each gradient under each cotangent that was pulled back."""
+    of_outs, of_grads = trial.tolerances
+    for quantity, name in trial.outputs.items():
+        yield Measured(quantity, found.outs[name], trial.truth.outs[name], of_outs[name], 0)
     for index, (actual, expected) in enumerate(zip(found.grads, trial.truth.grads, strict=False)):
         for name in expected:
             yield Measured(f"d{name}", actual[name], expected[name], of_grads[index][name], index)
@@ -126,18 +127,19 @@ def _raised(exam: Exam, trial: Trial, check: str, quantity: str, error: BaseExce
         # Code that has never met an empty batch is unfinished rather than wrong.
         empty = trial.name == "empty"
         verdict, severity = (Verdict.SUSPECT, Severity.EDGE) if empty else (Verdict.FAIL, Severity.CRASH)
-    way = "forward" if quantity == trial.out else "backward"
+    way = "forward" if quantity in trial.outputs else "backward"
     message = f"{way} raised {raised(error)}"
     return exam.result(check, trial, quantity, verdict=verdict, severity=severity, message=message)
 
 
 def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool) -> Result:
     quantity, actual, expected, tolerance, cotangent = measured
-    gradient = quantity != trial.out
+    gradient = quantity not in trial.outputs
     if gradient and trial.name == "nonfinite":
         return _not_swallowed(exam, trial, check, measured)
     comparison = compare(actual, expected, tolerance, exam.precision)
-    if comparison.problem is None and not corner and (wrong := same_dtype(actual, exam.precision)):
+    rounded = expected.dtype.kind == "f"
+    if comparison.problem is None and rounded and not corner and (wrong := same_dtype(actual, exam.precision)):
         comparison = Comparison(problem="dtype", message=wrong)
     if comparison.problem == "value" and corner and gradient and exam.layer.kink:
         convention = _convention(exam, trial, check, measured, comparison)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchproof.table.layers import Case, Layer
-from scratchproof.vjp import Array, Inputs, answer, from_torch
+from scratchproof.vjp import Array, Inputs, Outputs, answer, from_torch
 
 NUDGE = 1e-7
 SAMPLES = 48
@@ -36,7 +36,7 @@ class Subgradients:
         return bool(inside.all() and total)
 
 
-def subgradients(layer: Layer, case: Case, inputs: Inputs, name: str, dout: Array) -> Subgradients:
+def subgradients(layer: Layer, case: Case, inputs: Inputs, name: str, dout: Outputs) -> Subgradients:
     """Sample the gradients with respect to the input `name` around a kink."""
     function = from_torch(layer.torch, constant=layer.constant, options=case.options)
     rng = np.random.default_rng(0)

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch._decomp import get_decompositions
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from scratchproof.vjp import Answer, Array, Expression, Inputs, Precision, answer, from_torch
+from scratchproof.vjp import Answer, Array, Expression, Inputs, Outputs, Precision, answer, floating, from_torch
 
 REPEATS = 8
 COARSE, COARSE_UNIT = 4, 2.0**-12  # times as many runs where a unit is wider than this: kinks are crossed by chance
@@ -61,15 +61,15 @@ def tolerances(
     expression: Expression,
     truth: Answer,
     inputs: Inputs,
-    cotangents: Sequence[Array],
+    cotangents: Sequence[Outputs],
     precision: Precision,
     *,
     constant: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     alternatives: Sequence[Expression] = (),
     seed: int = 0,
-) -> tuple[Tolerance, tuple[dict[str, Tolerance], ...]]:
-    """The tolerance of an expression's output, and of every gradient for each cotangent.
+) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:
+    """The tolerance of each of an expression's outputs (none for whole numbers), and of every gradient.
 
     truth: the float64 answer for the same inputs and cotangents. alternatives: expressions as right as the first, of
     the same inputs; what any of them may stray is allowed. The seed fixes the disturbances.
@@ -82,7 +82,8 @@ def tolerances(
     others = [computing(one) for one in alternatives]
     found = spread(computing(expression), _flat(truth), precision, alternatives=others, seed=seed)
     grads = tuple({name: found[i, name] for name in of_cotangent} for i, of_cotangent in enumerate(truth.grads))
-    return found[OUT], grads
+    outs = {name: found.get((OUT, name)) or _exactly(out) for name, out in truth.outs.items()}
+    return outs, grads
 
 
 def spread(
@@ -112,12 +113,13 @@ def spread(
     }
 
 
-OUT = (-1, "out")
+OUT = -1
 
 
 def _flat(found: Answer) -> dict[tuple[int, str], Array]:
+    outs = {(OUT, name): found.outs[name] for name in floating(found.outs)}
     grads = {(i, name): grad for i, of_cotangent in enumerate(found.grads) for name, grad in of_cotangent.items()}
-    return {OUT: found.out, **grads}
+    return {**outs, **grads}
 
 
 def _tolerance(expected: Array, runs: list[Array], precision: Precision, terms: int) -> Tolerance:
@@ -136,6 +138,11 @@ def _tolerance(expected: Array, runs: list[Array], precision: Precision, terms: 
         + _underflow(expected, precision),
         offset=SLACK * max(abs(_mean(e)) for e in differences) + 2 * precision.unit * _mean(np.abs(expected)),
     )
+
+
+def _exactly(expected: Array) -> Tolerance:
+    nothing = np.zeros(expected.shape)
+    return Tolerance(allowed=nothing, ceiling=nothing, scale=0.0, offset=0.0)
 
 
 def _underflow(expected: Array, precision: Precision) -> float:

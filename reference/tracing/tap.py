@@ -19,7 +19,7 @@ from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
 from scratchproof.subjects.subject import Subject, SubjectError
 from scratchproof.table import nets
 from scratchproof.table.layers import Case, Layer, row
-from scratchproof.vjp import Array, Function, Inputs, Precision, Pullback
+from scratchproof.vjp import Array, Function, Inputs, Outputs, Precision, Pullback, named
 
 Values = dict[str, Array]
 
@@ -291,8 +291,8 @@ class _Forced(Trial):
     dout: Array
 
     @property
-    def cotangents(self) -> tuple[Array, ...]:
-        return (self.precision.rounded({"dout": self.dout})["dout"],)
+    def cotangents(self) -> tuple[Outputs, ...]:
+        return (self.precision.rounded(named(self.dout)),)
 
 
 def _twin(net: str, batch: Batch) -> nn.Sequential:
