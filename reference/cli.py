@@ -61,12 +61,9 @@ def check(
     """
     with _plain_errors():
         _writable(json_file)
-        reports, told = _examine(subject, layers, dtypes, device, seed)
-        from scratchproof.report import report
-
-        if json_file:
-            report.write_json(json_file, report.document(reports, **told))
-    sys.exit(0 if report.passed(reports, layers) else 1)
+        found = _examine(subject, layers, dtypes, device, seed)
+        _write(json_file, found)
+    sys.exit(0 if found["summary"]["passed"] else 1)
 
 
 @main.command()
@@ -99,15 +96,14 @@ def trace(
     """
     with _plain_errors():
         _writable(json_file)
-        from scratchproof.report import report
+        from scratchproof.report.document import environment
         from scratchproof.tracing import trace as tracing
 
         oracle = _oracle(device)
         batch_of = tracing.minibatch(net, data, batch, seed=seed, root=root, download=download)
         found = tracing.trace(net, subject, batch_of, precision=dtype, device=oracle, seed=seed)
         tracing.show(_console(), found)
-        if json_file:
-            report.write_json(json_file, tracing.document(found, report.environment(oracle)))
+        _write(json_file, tracing.document(found, environment(oracle)))
     sys.exit(0 if found.passed else 1)
 
 
@@ -135,7 +131,6 @@ def lockstep(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: i
         import torch
 
         from scratchproof.exam.compare import Verdict
-        from scratchproof.report import report
         from scratchproof.training import lockstep as training
 
         console = _console()
@@ -144,21 +139,19 @@ def lockstep(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: i
         )
         found = training.run(subject, net, rules, steps=steps, seed=seed)
         training.show(console, found)
-        if json_file:
-            report.write_json(json_file, training.record_of(found, subject=subject, net=net, seed=seed))
+        _write(json_file, training.record_of(found, subject=subject, net=net, seed=seed))
     sys.exit(0 if all(r.verdict is Verdict.PASS for r in found) else 1)
 
 
-def _examine(
-    spec: str, layers: tuple[str, ...], dtypes: tuple[str, ...], device: str, seed: int
-) -> tuple[list[Any], dict[str, Any]]:
-    """Load, examine and show; return the reports and what they say of the circumstances."""
+def _examine(spec: str, layers: tuple[str, ...], dtypes: tuple[str, ...], device: str, seed: int) -> dict[str, Any]:
+    """Load, examine and show; return the document."""
     import torch
 
     from scratchproof.exam.checks import examine
     from scratchproof.exam.compare import Verdict
     from scratchproof.progress import progress
-    from scratchproof.report import report
+    from scratchproof.report.document import document
+    from scratchproof.report.terminal import show
     from scratchproof.subjects import subject
     from scratchproof.table.layers import LAYERS, row
 
@@ -182,8 +175,9 @@ def _examine(
     if all(r.verdict is Verdict.MISSING for r in reports):
         wanted = ", ".join(layer.name for layer in rows)
         raise subject.SubjectError(f"{spec} has nothing to examine: none of {wanted}")
-    report.show(console, reports)
-    return reports, {"subject": examined.name, "seed": seed, "oracle": oracle}
+    found = document(reports, subject=examined.name, seed=seed, oracle=oracle, asked=layers)
+    show(console, found)
+    return found
 
 
 def _oracle(device: str) -> str:
@@ -210,8 +204,18 @@ def _console() -> Any:
 
 def _writable(file: Path | None) -> None:
     """Find out before the work, not after it, that the results could not be written."""
-    if file is not None and not file.resolve().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {file.resolve().parent}", param_hint="--json")
+    if file is not None:
+        from scratchproof.report.files import check_target
+
+        check_target(file)
+
+
+def _write(file: Path | None, content: dict[str, Any]) -> None:
+    if file is not None:
+        from scratchproof.report.document import as_json
+        from scratchproof.report.files import write
+
+        write(file, as_json(content))
 
 
 @contextmanager

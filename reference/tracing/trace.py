@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from scratchproof.exam.compare import Result
-from scratchproof.report.report import STYLES, finite, margin
+from scratchproof.report.document import finite
+from scratchproof.report.terminal import STYLES, margin
 from scratchproof.subjects import subject
 from scratchproof.tracing.tap import Batch, Trace, Tracer
 from scratchproof.vjp import PRECISIONS

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from scratchproof.exam.compare import Verdict
 from scratchproof.progress import progress
-from scratchproof.report.report import environment
+from scratchproof.report.document import environment
 from scratchproof.subjects.subject import ModuleSubject, SubjectError, load
 from scratchproof.training.journal import CASES, CONFIGS, PER_EPOCH, Journal, Params, find_rule, record
 from scratchproof.training.oracle_run import RUNS, FreeRun, allowances, largest_difference

@@ -1,0 +1,137 @@
+"""What the exam found, as plain data: the one record from which every report for a reader or a program is made.
+
+The document (format "scratchproof-check", version 1) holds:
+
+    format, version     what this is; the version grows when a reader would have to change
+    subject, seed       what was examined, and the seed from which every input was drawn
+    oracle              where the float64 truth was computed: "cpu" or "cuda"
+    asked               the layers that were asked for by name; empty where everything was to be examined
+    environment         versions of Python, NumPy and torch, the processor, threads and the flags that matter
+    reports             one for each layer and precision: layer, precision, verdict, properties, results
+      properties        what the layer can be right or wrong in, each worth a point: out, dx, ..., corners, conduct
+      results           check, case, quantity, verdict, severity, message, cause, error, allowed, headroom, ...
+    summary             how many reports got each verdict, and whether all passed
+
+Numbers that are not finite are null: JSON has none. headroom is null where the error is exactly 0.
+"""
+
+import json
+import math
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from scratchproof.exam.compare import Verdict
+from scratchproof.exam.exam import Report
+from scratchproof.table.layers import LAYERS
+from scratchproof.vjp import floating
+
+FORMAT, VERSION = "scratchproof-check", 1
+Document = dict[str, Any]
+Found = Mapping[str, Any]
+"""A report or a result within the document."""
+
+
+def document(reports: Sequence[Report], *, subject: str, seed: int, oracle: str, asked: Sequence[str] = ()) -> Document:
+    """The document described at the top of this module."""
+    counts = Counter(str(r.verdict) for r in reports)
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "subject": subject,
+        "seed": seed,
+        "oracle": oracle,
+        "asked": list(asked),
+        "environment": environment(oracle),
+        "reports": [
+            {
+                "layer": r.layer,
+                "precision": r.precision,
+                "verdict": str(r.verdict),
+                "properties": properties(r.layer),
+                "results": [finite(result.as_dict()) for result in r.results],
+            }
+            for r in reports
+        ],
+        "summary": {"passed": passed(reports, asked), "verdicts": {str(v): counts[str(v)] for v in Verdict}},
+    }
+
+
+def properties(layer: str) -> list[str]:
+    """What a layer of the table can be right or wrong in; nothing for a layer that is not in the table."""
+    row = next((row for row in LAYERS if row.name == layer), None)
+    if row is None:
+        return []
+    inputs = row.cases[0].inputs(np.random.default_rng(0))
+    gradients = [] if row.kind == "forward" else [f"d{name}" for name in floating(inputs, row.constant)]
+    out = "loss" if row.kind in ("loss", "net") else "out"
+    optional = [("scores", row.scores), ("corners", row.corners)]
+    return [out, *gradients, *(name for name, there in optional if there), "conduct"]
+
+
+def passed(reports: Sequence[Report], required: Sequence[str] = ()) -> bool:
+    """Whether everything that was examined passed, and nothing in `required` is missing."""
+    return all(r.verdict is Verdict.PASS or (r.verdict is Verdict.MISSING and r.layer not in required) for r in reports)
+
+
+def as_json(content: Document) -> str:
+    """The text of a JSON file; ASCII, so that no character in it can do anything to a terminal."""
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def environment(device: str = "cpu") -> dict[str, Any]:
+    """Versions, processor, threads and the flags on which a result can depend."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if device != "cpu" else None,
+        "arithmetic": "TF32 as the precision says; half-precision products sum in float32; cuDNN deterministic",
+    }
+
+
+def finite(value: Any) -> Any:
+    """The value with every number that JSON cannot hold replaced by None."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def of_layers(content: Mapping[str, Any]) -> dict[str, list[Found]]:
+    """The reports of each layer, one a precision, in the order of the table."""
+    found: dict[str, list[Found]] = {}
+    for report in content["reports"]:
+        found.setdefault(report["layer"], []).append(report)
+    return found
+
+
+def gravest(reports: Iterable[Found]) -> str:
+    """The gravest of the reports' verdicts."""
+    return str(max((Verdict(report["verdict"]) for report in reports), key=lambda verdict: verdict.gravity))
+
+
+def tightest(report: Found) -> Found | None:
+    """The numeric result that came closest to (or went farthest beyond) its allowance."""
+    measured = [r for r in report["results"] if r["error"] is not None and r["allowed"] is not None]
+    return max(measured, key=lambda r: r["error"] / r["allowed"] if r["allowed"] else math.inf, default=None)
+
+
+def findings(reports: Iterable[Found]) -> list[Found]:
+    """What there is to say: the gravest first, what has a cause before what has none, a mistake told once.
+
+    Two precisions and several checks find the same mistake: one of a quantity and a severity is kept.
+    """
+    told = [result for report in reports for result in report["results"] if result["message"]]
+    first: dict[tuple[str, Any], Found] = {}
+    for result in sorted(told, key=lambda r: (-Verdict(r["verdict"]).gravity, not r["cause"])):
+        first.setdefault((result["quantity"], result["severity"]), result)
+    return list(first.values())
