@@ -173,7 +173,7 @@ def _solver(
 ) -> Any:
     options: dict[str, Any] = {
         "update_rule": plan.update_rule,
-        "config": {"learning_rate": plan.learning_rate, **plan.config},
+        "optim_config": {"learning_rate": plan.learning_rate, **plan.config},
         "lr_decay": plan.lr_decay,
         "num_epochs": plan.epochs,
         "batch_size": plan.batch_size,
@@ -203,11 +203,11 @@ def _report(solver: Any, split: Split, times: dict[str, float], diverged: str | 
     best = {name: np.array(value) for name, value in solver.best_params.items()}
     if isinstance(solver, scratch.Solver):
         for name, value in best.items():
-            solver.net.params[name][...] = value
+            solver.model.params[name][...] = value
     else:
         from scratchproof.table import nets
 
-        nets.load(solver.net, best)
+        nets.load(solver.model, best)
     epoch = int(np.argmax(solver.val_acc_history))
     return Fit(
         params=best,

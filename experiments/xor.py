@@ -123,7 +123,7 @@ def _train(
     net = make(rng)
     options: dict[str, Any] = {
         "update_rule": "adam" if adam else "sgd",
-        "config": {"learning_rate": 0.01 if adam else 0.1},
+        "optim_config": {"learning_rate": 0.01 if adam else 0.1},
         "num_epochs": config.epochs if adam else config.linear_epochs,
         "batch_size": len(X),
         "verbose": False,

@@ -23,16 +23,16 @@ def describe_run(solver: "Solver") -> dict[str, Any]:
     Settings and the net's simple attributes by value; initial parameters, the generator's state, labels and 256
     evenly spaced images of each part by digest; functions by name only.
     """
-    net = solver.net
-    attributes = {key.lstrip("_"): _name(value) if callable(value) else value for key, value in vars(net).items()}
+    model = solver.model
+    attributes = {key.lstrip("_"): _name(value) if callable(value) else value for key, value in vars(model).items()}
     simple = {key: value for key, value in attributes.items() if isinstance(value, int | float | str | tuple)}
-    settings = ("update_rule", "config", "lr_decay", "num_epochs", "batch_size")
+    settings = ("update_rule", "optim_config", "lr_decay", "num_epochs", "batch_size")
     return {
         **{key: getattr(solver, key) for key in settings},
         **{key: _name(getattr(solver, key)) for key in ("augment", "lr_schedule")},
-        "net": type(net).__name__,
+        "net": type(model).__name__,
         **{f"net's {key}": value for key, value in sorted(simple.items())},
-        **{f"net's initial {name}": _summary(w) for name, w in net.params.items()},
+        **{f"net's initial {name}": _summary(w) for name, w in model.params.items()},
         "random generator": _digest(json.dumps(solver.rng.bit_generator.state, default=plain).encode()),
         **{f"X_{part}": _summary(getattr(solver, f"X_{part}"), SAMPLED_ROWS) for part in ("train", "val")},
         **{f"y_{part}": _summary(getattr(solver, f"y_{part}")) for part in ("train", "val")},
@@ -47,7 +47,7 @@ def save(solver: "Solver", folder: Path) -> None:
     arrays: dict[str, Array] = {"order": solver.order}
     arrays |= {key: np.array(getattr(solver, key), np.float64) for key in HISTORIES}
     options: dict[str, dict[str, Any]] = {}
-    for name, w in solver.net.params.items():
+    for name, w in solver.model.params.items():
         arrays |= {f"params/{name}": w, f"best/{name}": solver.best_params[name]}
         state = solver.state[name]
         options[name] = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
@@ -75,7 +75,7 @@ def resume(solver: "Solver", folder: Path) -> None:
     solver.order = arrays["order"]
     for key in HISTORIES:
         setattr(solver, key, arrays[key].tolist())
-    for name, w in solver.net.params.items():
+    for name, w in solver.model.params.items():
         w[...] = arrays[f"params/{name}"]
         solver.best_params[name][...] = arrays[f"best/{name}"]
         prefix = f"state/{name}/"

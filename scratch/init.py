@@ -1,7 +1,7 @@
 """Where training starts: random weights.
 
 Numbers are drawn in float64 and then rounded, so that one seed gives a float32 net and a float64
-net the same start up to rounding.
+net the same start up to rounding. Without an rng they come from the operating system's entropy.
 """
 
 import math
@@ -13,7 +13,7 @@ from ._types import Array
 
 
 def gaussian(
-    shape: int | tuple[int, ...], *, scale: float, rng: np.random.Generator, dtype: DTypeLike = np.float64
+    shape: int | tuple[int, ...], *, scale: float, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float64
 ) -> Array:
     """Normal numbers of mean 0 and standard deviation `scale`, of the given shape and floating dtype.
 
@@ -23,10 +23,12 @@ def gaussian(
     target = _floating(dtype)
     if not scale >= 0:
         raise ValueError(f"scale is {scale} but must be at least 0")
-    return (float(scale) * rng.standard_normal(shape)).astype(target, copy=False)
+    return (float(scale) * np.random.default_rng(rng).standard_normal(shape)).astype(target, copy=False)
 
 
-def xavier_uniform(fan_in: int, fan_out: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
+def xavier_uniform(
+    fan_in: int, fan_out: int, *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float64
+) -> Array:
     """Uniform numbers in [-a, a], a = √(6 / (fan_in + fan_out)), as a matrix (fan_in, fan_out) for `affine_forward`.
 
     The variance a²/3 = 2 / (fan_in + fan_out) is the compromise between 1 / fan_in, which keeps the
@@ -38,7 +40,7 @@ def xavier_uniform(fan_in: int, fan_out: int, *, rng: np.random.Generator, dtype
     if min(fan_in, fan_out) < 1:
         raise ValueError(f"fan_in is {fan_in} and fan_out is {fan_out} but both must be at least 1")
     limit = math.sqrt(6 / (fan_in + fan_out))
-    return rng.uniform(-limit, limit, (fan_in, fan_out)).astype(target, copy=False)
+    return np.random.default_rng(rng).uniform(-limit, limit, (fan_in, fan_out)).astype(target, copy=False)
 
 
 def _floating(dtype: DTypeLike) -> np.dtype[np.generic]:

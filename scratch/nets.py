@@ -3,6 +3,7 @@
 An "N-layer net" does not count the input, and its output layer has no activation. Rows are samples:
 X is (N, ...) of the net's dtype, the weights of an affine layer are (inputs, outputs). L2 regularisation
 is 0.5 · reg · Σ w² over the weights W*, so that its gradient is reg · w; biases are not regularised.
+The first weights are drawn from `rng`, or without one from the operating system's entropy.
 
 Source: CS231n assignment 1 (`TwoLayerNet`) and assignment 2 (`ThreeLayerConvNet`).
 """
@@ -110,7 +111,7 @@ class LinearClassifier(Net):
         weight_scale: float = 1e-3,
         reg: float = 0.0,
         dtype: DTypeLike = np.float64,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None = None,
     ) -> None:
         losses: dict[str, Loss] = {"softmax": softmax_loss, "svm": svm_loss}
         if loss not in losses:
@@ -133,7 +134,7 @@ class LinearClassifier(Net):
 class TwoLayerNet(Net):
     """affine - relu - affine, trained with the softmax loss.
 
-    params: W1 (input_dim, hidden), W2 (hidden, num_classes) Gaussian of deviation weight_scale; b1 (hidden,),
+    params: W1 (input_dim, hidden_dim), W2 (hidden_dim, num_classes) Gaussian of deviation weight_scale; b1 (hidden_dim,),
     b2 (num_classes,) zero. `dropout` holds the probabilities to *drop* an input and a hidden unit in
     training; where one is positive, `loss(X, y, rng=rng)` draws its masks from rng.
     Raises ValueError if a dropout probability is outside [0, 1).
@@ -144,22 +145,22 @@ class TwoLayerNet(Net):
     def __init__(
         self,
         input_dim: int = 3072,
-        hidden: int = 100,
+        hidden_dim: int = 100,
         num_classes: int = 10,
         *,
         weight_scale: float = 1e-3,
         reg: float = 0.0,
         dropout: tuple[float, float] = (0.0, 0.0),
         dtype: DTypeLike = np.float64,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None = None,
     ) -> None:
         if not all(0 <= drop < 1 for drop in dropout):
             raise ValueError(f"dropout is {dropout} but probabilities to drop must be in [0, 1)")
         self.dtype, self.reg, self.dropout = np.dtype(dtype), float(reg), dropout
         self.params = {
-            "W1": gaussian((input_dim, hidden), scale=weight_scale, rng=rng, dtype=dtype),
-            "b1": np.zeros(hidden, dtype),
-            "W2": gaussian((hidden, num_classes), scale=weight_scale, rng=rng, dtype=dtype),
+            "W1": gaussian((input_dim, hidden_dim), scale=weight_scale, rng=rng, dtype=dtype),
+            "b1": np.zeros(hidden_dim, dtype),
+            "W2": gaussian((hidden_dim, num_classes), scale=weight_scale, rng=rng, dtype=dtype),
             "b2": np.zeros(num_classes, dtype),
         }
 
@@ -188,19 +189,21 @@ class TwoLayerNet(Net):
 class XorNet(Net):
     """affine - tanh - affine on points of the plane, one logit, binary cross-entropy on its sigmoid.
 
-    params: W1 (2, hidden), W2 (hidden, 1) Xavier uniform; b1 (hidden,), b2 (1,) zero. `loss(X)` gives logits
+    params: W1 (2, hidden_dim), W2 (hidden_dim, 1) Xavier uniform; b1 (hidden_dim,), b2 (1,) zero. `loss(X)` gives logits
     (N,); `probability(X)` their sigmoid; labels are 0 and 1. Without the tanh it would be a linear classifier,
     which cannot learn exclusive or.
     """
 
     _criterion = staticmethod(logistic_loss)
 
-    def __init__(self, hidden: int = 8, *, dtype: DTypeLike = np.float64, rng: np.random.Generator) -> None:
+    def __init__(
+        self, hidden_dim: int = 8, *, dtype: DTypeLike = np.float64, rng: np.random.Generator | None = None
+    ) -> None:
         self.dtype, self.reg = np.dtype(dtype), 0.0
         self.params = {
-            "W1": xavier_uniform(2, hidden, rng=rng, dtype=dtype),
-            "b1": np.zeros(hidden, dtype),
-            "W2": xavier_uniform(hidden, 1, rng=rng, dtype=dtype),
+            "W1": xavier_uniform(2, hidden_dim, rng=rng, dtype=dtype),
+            "b1": np.zeros(hidden_dim, dtype),
+            "W2": xavier_uniform(hidden_dim, 1, rng=rng, dtype=dtype),
             "b2": np.zeros(1, dtype),
         }
 
@@ -231,8 +234,8 @@ class ConvNet(Net):
     """conv - relu - 2x2 max-pool - affine - relu - affine on images, trained with the softmax loss.
 
     input_dim (C, H, W), filter_size odd: stride 1 and padding (filter_size - 1) / 2 keep the image's size.
-    params: W1 (num_filters, C, filter_size, filter_size), W2 (num_filters · (H // 2) · (W // 2), hidden),
-    W3 (hidden, num_classes) Gaussian of deviation weight_scale; b1, b2, b3 zero.
+    params: W1 (num_filters, C, filter_size, filter_size), W2 (num_filters · (H // 2) · (W // 2), hidden_dim),
+    W3 (hidden_dim, num_classes) Gaussian of deviation weight_scale; b1, b2, b3 zero.
     Raises ValueError if filter_size is not odd.
     """
 
@@ -243,13 +246,13 @@ class ConvNet(Net):
         input_dim: tuple[int, int, int] = (3, 32, 32),
         num_filters: int = 32,
         filter_size: int = 7,
-        hidden: int = 100,
+        hidden_dim: int = 100,
         num_classes: int = 10,
         *,
         weight_scale: float = 1e-3,
         reg: float = 0.0,
         dtype: DTypeLike = np.float64,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None = None,
     ) -> None:
         if filter_size % 2 != 1:
             raise ValueError(f"filter_size is {filter_size} but must be odd to keep the image's size")
@@ -257,11 +260,11 @@ class ConvNet(Net):
         channels, height, width = self.input_dim = input_dim
         shapes = {
             "W1": (num_filters, channels, filter_size, filter_size),
-            "W2": (num_filters * (height // 2) * (width // 2), hidden),
-            "W3": (hidden, num_classes),
+            "W2": (num_filters * (height // 2) * (width // 2), hidden_dim),
+            "W3": (hidden_dim, num_classes),
         }
         self.params = {}
-        for (name, shape), outputs in zip(shapes.items(), (num_filters, hidden, num_classes), strict=True):
+        for (name, shape), outputs in zip(shapes.items(), (num_filters, hidden_dim, num_classes), strict=True):
             self.params[name] = gaussian(shape, scale=weight_scale, rng=rng, dtype=dtype)
             self.params[name.replace("W", "b")] = np.zeros(outputs, dtype)
 

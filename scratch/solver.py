@@ -52,7 +52,7 @@ class Solver:
     Attributes (read them at any time):
         loss_history: list of float, one an iteration.  train_acc_history, val_acc_history: one an epoch, from 0.
         best_val_acc, best_params: the highest validation accuracy and copies of the parameters that gave it;
-            `net.params` themselves stay the last ones, up to date at every epoch's end (plain SGD of some nets
+            `model.params` themselves stay the last ones, up to date at every epoch's end (plain SGD of some nets
             takes the fast step of `fused.py`, which settles them then).
         iteration, epoch: how many are done.  total: iterations in the whole run.
     Source: CS231n, assignment 1 (Solver); S0, S1.
@@ -64,17 +64,17 @@ class Solver:
 
     def __init__(
         self,
-        net: Trainable,
+        model: Trainable,
         data: Mapping[str, Array],
         *,
         update_rule: str = "sgd",
-        config: Mapping[str, float] | None = None,
+        optim_config: Mapping[str, float] | None = None,
         lr_decay: float = 1.0,
         num_epochs: int = 10,
         batch_size: int = 100,
         print_every: int = 100,
         verbose: bool = True,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int | None = None,
         augment: Augment | None = None,
@@ -82,12 +82,13 @@ class Solver:
     ) -> None:
         """Make ready to train; go on where an interrupted run stopped if `checkpoint` holds one.
 
-        data: X_train (N, ...), y_train (N,), X_val (M, ...), y_val (M,); X of the net's dtype, N, M >= 1.
-        update_rule: sgd | sgd_momentum | rmsprop | adam; config: its options, `{"learning_rate": 1e-3}` if none.
+        model: a net. data: X_train (N, ...), y_train (N,), X_val (M, ...), y_val (M,); X of its dtype, N, M >= 1.
+        update_rule: sgd | sgd_momentum | rmsprop | adam; optim_config: its options, `{"learning_rate": 1e-3}` if none.
         lr_decay: the learning rate's factor after every epoch. lr_schedule: a further factor, called with
             (iteration, total), iteration counting from 0.
         augment: called with a batch X and rng; returns the X to train on (X is its own to write).
-        rng: draws the sample, the permutations, the augmentation and the net's dropout masks.
+        rng: draws the sample, the permutations, the augmentation and the net's dropout masks; without one, the
+            operating system's entropy does, and a run cannot be repeated or resumed.
         checkpoint: a folder for this run's two newest checkpoints, written after every epoch or every
             `checkpoint_every` iterations. A resumed run ends with the same bits as an uninterrupted one on the
             same machine and libraries.
@@ -95,9 +96,9 @@ class Solver:
         Raises: ValueError for settings or data that do not fit; CheckpointError for a folder that holds another
         run's checkpoints (other settings, net, seed or data) or only torn ones.
         """
-        self.net, self.rng = net, rng
+        self.model, self.rng = model, np.random.default_rng(rng)
         self.update_rule, self.lr_decay = update_rule, _positive("lr_decay", lr_decay)
-        self.config = checked_options(update_rule, dict(config or {"learning_rate": 1e-3}))
+        self.optim_config = checked_options(update_rule, dict(optim_config or {"learning_rate": 1e-3}))
         self.num_epochs, self.batch_size = _count("num_epochs", num_epochs), _count("batch_size", batch_size)
         self.print_every, self.verbose = _count("print_every", print_every), verbose
         self.augment, self.lr_schedule = augment, lr_schedule
@@ -117,7 +118,7 @@ class Solver:
         progress: called after every iteration with (iterations done, total, loss).
         Raises: DivergedError at the first loss that is not finite; the parameters stay as they were before it.
         """
-        self._fused = fuse(self.net) if self.update_rule == "sgd" else None
+        self._fused = fuse(self.model) if self.update_rule == "sgd" else None
         if not self.val_acc_history:
             self._finish_epoch()
         while self.iteration < self.total:
@@ -125,9 +126,12 @@ class Solver:
             self.loss_history.append(loss)
             if self.verbose and self.iteration % self.print_every == 0:
                 _say(f"(Iteration {self.iteration + 1} / {self.total}) loss: {loss:f}")
+            if self.iteration == 0:
+                self._say_epoch()  # measured before the first step, told after its loss, as CS231n does
             self.iteration += 1
             if self.iteration % self._per_epoch == 0:
                 self._finish_epoch()
+                self._say_epoch()
             if self._checkpoint is not None and self._checkpoint_is_due():
                 self._settle()
                 save(self, self._checkpoint)
@@ -139,7 +143,7 @@ class Solver:
         right = 0
         for start in range(0, len(X), EVALUATION_ROWS):
             stop = start + EVALUATION_ROWS
-            right += int(np.count_nonzero(self.net.predict(X[start:stop]) == y[start:stop]))
+            right += int(np.count_nonzero(self.model.predict(X[start:stop]) == y[start:stop]))
         return right / len(X)
 
     @property
@@ -150,7 +154,7 @@ class Solver:
     @property
     def learning_rate(self) -> float:
         """The rate of the next step: the option, decayed once an epoch, times the schedule's factor."""
-        rate: float = self.config["learning_rate"] * self.lr_decay**self.epoch
+        rate: float = self.optim_config["learning_rate"] * self.lr_decay**self.epoch
         if self.lr_schedule is not None:
             rate *= _positive("the factor from lr_schedule", self.lr_schedule(self.iteration, self.total))
         return rate
@@ -161,7 +165,7 @@ class Solver:
         if self._fused is not None:
             loss = self._fused.step(X, y, rate)
         else:
-            loss, grads = self.net.loss(X, y, **self._loss_options)
+            loss, grads = self.model.loss(X, y, **self._loss_options)
             if math.isfinite(loss):
                 self._update(grads, rate)
         if not math.isfinite(loss):
@@ -171,7 +175,7 @@ class Solver:
 
     def _update(self, grads: Mapping[str, Array], rate: float) -> None:
         rule = RULES[self.update_rule]
-        for name, w in self.net.params.items():
+        for name, w in self.model.params.items():
             self.state[name]["learning_rate"] = rate
             rule(w, grads[name], self.state[name])
 
@@ -200,9 +204,12 @@ class Solver:
         self.val_acc_history.append(val)
         if val > self.best_val_acc:
             self.best_val_acc = val
-            for name, w in self.net.params.items():
+            for name, w in self.model.params.items():
                 self.best_params[name][...] = w
+
+    def _say_epoch(self) -> None:
         if self.verbose:
+            train, val = self.train_acc_history[-1], self.val_acc_history[-1]
             _say(f"(Epoch {self.epoch} / {self.num_epochs}) train acc: {train:f}; val_acc: {val:f}")
 
     def _take_data(self, data: Mapping[str, Array]) -> None:
@@ -222,14 +229,14 @@ class Solver:
             rows = np.sort(self.rng.choice(rows, EVALUATION_ROWS, replace=False))
         self._sample = self.X_train[rows], self.y_train[rows]
         self.order = rows[:0]
-        self.state: dict[str, dict[str, Any]] = {name: dict(self.config) for name in self.net.params}
-        self._loss_options = {"rng": self.rng} if any(getattr(self.net, "dropout", ())) else {}
+        self.state: dict[str, dict[str, Any]] = {name: dict(self.optim_config) for name in self.model.params}
+        self._loss_options = {"rng": self.rng} if any(getattr(self.model, "dropout", ())) else {}
         self.iteration = 0
         self.loss_history: list[float] = []
         self.train_acc_history: list[float] = []
         self.val_acc_history: list[float] = []
         self.best_val_acc = -1.0
-        self.best_params = {name: w.copy() for name, w in self.net.params.items()}
+        self.best_params = {name: w.copy() for name, w in self.model.params.items()}
 
     def _checkpoint_is_due(self) -> bool:
         return self.iteration % self._checkpoint_every == 0 or self.iteration == self.total

@@ -166,16 +166,17 @@ def find_rule(module: ModuleType, rule: str) -> Callable[..., Any] | None:
 def _by_solver(
     module: ModuleType, tap: _Tap, data: dict[str, Array], journal: Journal, steps: int, rng: np.random.Generator
 ) -> None:
+    drawn_from = {"rng": rng} if "rng" in inspect.signature(module.Solver).parameters else {}
     solver = module.Solver(
         tap,
         data,
         update_rule=journal.rule,
-        config=dict(journal.config),
+        optim_config=dict(journal.config),
         lr_decay=journal.lr_decay,
         num_epochs=-(-steps // PER_EPOCH),
         batch_size=BATCH,
         verbose=False,
-        rng=rng,
+        **drawn_from,
     )
     solver.train()
 

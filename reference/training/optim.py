@@ -92,19 +92,19 @@ class TorchSolver:
     `augment` takes), so the same seed gives both the same batches. Dropout, if the net has any, is torch's own.
 
     Attributes: loss_history, train_acc_history, val_acc_history, best_val_acc, best_params (NumPy arrays by CS231n
-    names), iteration, epoch, total; `net` holds the last parameters.
+    names), iteration, epoch, total; `model` holds the last parameters.
     """
 
     def __init__(
         self,
-        net: nn.Sequential,
+        model: nn.Sequential,
         data: Mapping[str, Array],
         *,
         loss: str = "softmax",
         reg: float = 0.0,
         device: str | torch.device = "cpu",
         update_rule: str = "sgd",
-        config: Mapping[str, float] | None = None,
+        optim_config: Mapping[str, float] | None = None,
         lr_decay: float = 1.0,
         num_epochs: int = 10,
         batch_size: int = 100,
@@ -116,19 +116,19 @@ class TorchSolver:
     ) -> None:
         """Make ready to train; arguments as for the NumPy Solver, apart from these.
 
-        net: a twin from `reference.nets` (moved to `device`; its parameters' dtype is the run's).
+        model: a twin from `reference.nets` (moved to `device`; its parameters' dtype is the run's).
         loss: softmax | svm | logistic. reg: L2 with the 1/2, on weights.
         Raises: ValueError for an unknown rule, option or loss.
         """
         if loss not in nets.LOSSES:
             raise ValueError(f"no loss is called {loss!r}: choose {', '.join(nets.LOSSES)}")
-        self.net, self.data, self.loss, self.reg = net.to(device), data, nets.LOSSES[loss], reg
-        self.device, self.dtype = torch.device(device), next(net.parameters()).dtype
+        self.model, self.data, self.loss, self.reg = model.to(device), data, nets.LOSSES[loss], reg
+        self.device, self.dtype = torch.device(device), next(model.parameters()).dtype
         self.rng, self.lr_decay, self.augment, self.lr_schedule = rng, lr_decay, augment, lr_schedule
         self.num_epochs, self.print_every, self.verbose = num_epochs, print_every, verbose
-        self.config = full_options(update_rule, config or {"learning_rate": 1e-3})
-        self.optimizer = make_optimizer(update_rule, self.net, self.config, reg=reg)
-        self._weights = [p for p in self.net.parameters() if p.ndim > 1]
+        self.optim_config = full_options(update_rule, optim_config or {"learning_rate": 1e-3})
+        self.optimizer = make_optimizer(update_rule, self.model, self.optim_config, reg=reg)
+        self._weights = [p for p in self.model.parameters() if p.ndim > 1]
         rows = np.arange(len(data["X_train"]))
         if len(rows) > EVALUATION_ROWS:
             rows = np.sort(rng.choice(rows, EVALUATION_ROWS, replace=False))
@@ -140,7 +140,7 @@ class TorchSolver:
         self.loss_history: list[float] = []
         self.train_acc_history: list[float] = []
         self.val_acc_history: list[float] = []
-        self.best_val_acc, self.best_params = -1.0, nets.dump(self.net)
+        self.best_val_acc, self.best_params = -1.0, nets.dump(self.model)
 
     def train(self, progress: Callable[[int, int, float], object] | None = None) -> None:
         """Run all epochs that are left.
@@ -155,22 +155,25 @@ class TorchSolver:
             self.loss_history.append(loss)
             if self.verbose and self.iteration % self.print_every == 0:
                 _say(f"(Iteration {self.iteration + 1} / {self.total}) loss: {loss:f}")
+            if self.iteration == 0:
+                self._say_epoch()  # measured before the first step, told after its loss, as CS231n does
             self.iteration += 1
             if self.iteration % self._per_epoch == 0:
                 self._finish_epoch()
+                self._say_epoch()
             if progress is not None:
                 progress(self.iteration, self.total, loss)
 
     @torch.no_grad()
     def check_accuracy(self, X: Array, y: Array) -> float:
         """The share of rows of X (N, ...) whose predicted label is y (N,)."""
-        self.net.eval()
+        self.model.eval()
         right = 0
         for start in range(0, len(X), EVALUATION_ROWS):
-            scores = self.net(self._tensor(X[start : start + EVALUATION_ROWS]))
+            scores = self.model(self._tensor(X[start : start + EVALUATION_ROWS]))
             labels = scores.argmax(1) if scores.ndim == 2 else (scores > 0).long()
             right += int(np.count_nonzero(labels.cpu().numpy() == y[start : start + EVALUATION_ROWS]))
-        self.net.train()
+        self.model.train()
         return right / len(X)
 
     @property
@@ -182,11 +185,11 @@ class TorchSolver:
     def learning_rate(self) -> float:
         """The rate of the next step."""
         factor = 1.0 if self.lr_schedule is None else self.lr_schedule(self.iteration, self.total)
-        return self.config["learning_rate"] * self.lr_decay**self.epoch * factor
+        return self.optim_config["learning_rate"] * self.lr_decay**self.epoch * factor
 
     def _step(self, X: Tensor, y: Tensor) -> float:
         self.optimizer.zero_grad()
-        data_loss = self.loss(self.net(X), y)
+        data_loss = self.loss(self.model(X), y)
         loss = float(data_loss.detach()) + self._penalty()
         rate = self.learning_rate
         if not math.isfinite(loss):
@@ -221,8 +224,11 @@ class TorchSolver:
         self.train_acc_history.append(train)
         self.val_acc_history.append(val)
         if val > self.best_val_acc:
-            self.best_val_acc, self.best_params = val, nets.dump(self.net)
+            self.best_val_acc, self.best_params = val, nets.dump(self.model)
+
+    def _say_epoch(self) -> None:
         if self.verbose:
+            train, val = self.train_acc_history[-1], self.val_acc_history[-1]
             _say(f"(Epoch {self.epoch} / {self.num_epochs}) train acc: {train:f}; val_acc: {val:f}")
 
     def _move_data(self) -> None:

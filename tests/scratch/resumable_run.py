@@ -35,7 +35,7 @@ def make_solver(folder, **changes):
     net = TwoLayerNet(12, 8, 4, weight_scale=0.1, reg=1e-3, dropout=dropout, dtype=np.float32, rng=rng)
     settings = {
         "update_rule": "adam",
-        "config": {"learning_rate": 0.01},
+        "optim_config": {"learning_rate": 0.01},
         "lr_decay": 0.95,
         "num_epochs": 15,
         "batch_size": 9,
@@ -51,7 +51,7 @@ def make_solver(folder, **changes):
 
 def results(solver):
     """Everything that two runs are compared by, as arrays."""
-    out = {f"params {name}": w for name, w in solver.net.params.items()}
+    out = {f"params {name}": w for name, w in solver.model.params.items()}
     out |= {f"best {name}": w for name, w in solver.best_params.items()}
     histories = ("loss_history", "train_acc_history", "val_acc_history", "best_val_acc", "iteration")
     return out | {name: np.array(getattr(solver, name)) for name in histories}

@@ -199,7 +199,7 @@ def test_when_all_are_torn_the_run_does_not_silently_begin_again(damage, tmp_pat
     [
         ({"batch_size": 10}, "its batch_size is 9, here it is 10"),
         ({"update_rule": "sgd"}, "its update_rule is adam, here it is sgd"),
-        ({"config": {"learning_rate": 0.02}}, "its config is .*0.01.*, here it is .*0.02"),
+        ({"optim_config": {"learning_rate": 0.02}}, "its optim_config is .*0.01.*, here it is .*0.02"),
         ({"lr_decay": 0.9}, "its lr_decay is 0.95, here it is 0.9"),
         ({"num_epochs": 21}, "its num_epochs is 15, here it is 21"),
         ({"augment": None}, "its augment is flip, here it is None"),
@@ -228,7 +228,7 @@ def test_another_net_and_other_data_are_refused(tmp_path):
 
     options = source.fingerprint
     with pytest.raises(CheckpointError, match="belongs to another run"):
-        resume(source.net, data)
+        resume(source.model, data)
     changed = dict(options, X_train="other images")
     with pytest.raises(CheckpointError, match=r"its X_train is .*, here it is other images"):
         load_checkpoint(tmp_path, changed)
@@ -299,7 +299,7 @@ def test_the_fast_step_of_plain_sgd_resumes_with_the_same_bits(features, dtype, 
         data = {"X_train": X[:24], "y_train": np.arange(24) % 4, "X_val": X[24:], "y_val": np.arange(6) % 4}
         net = TwoLayerNet(features, 100, 4, weight_scale=0.01, reg=0.5, dtype=dtype, rng=rng)
         return Solver(
-            net, data, config={"learning_rate": 0.05}, num_epochs=4, batch_size=6, verbose=False, rng=rng,
+            net, data, optim_config={"learning_rate": 0.05}, num_epochs=4, batch_size=6, verbose=False, rng=rng,
             checkpoint=folder, checkpoint_every=3,
         )  # fmt: skip
 
@@ -315,4 +315,4 @@ def test_the_fast_step_of_plain_sgd_resumes_with_the_same_bits(features, dtype, 
     assert resumed.iteration == cut // 3 * 3
     resumed.train()
     assert resumed.loss_history == whole.loss_history
-    assert all((resumed.net.params[name] == w).all() for name, w in whole.net.params.items())
+    assert all((resumed.model.params[name] == w).all() for name, w in whole.model.params.items())

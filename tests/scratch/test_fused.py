@@ -23,7 +23,7 @@ def make(name: str, dtype: Any, reg: float = 0.5) -> Any:
     options: dict[str, Any] = {"weight_scale": 0.1, "reg": reg, "dtype": np.float64, "rng": np.random.default_rng(3)}
     net: Any
     if name == "convnet":
-        net = ConvNet((2, 9, 6), num_filters=4, filter_size=3, hidden=7, num_classes=5, **options)
+        net = ConvNet((2, 9, 6), num_filters=4, filter_size=3, hidden_dim=7, num_classes=5, **options)
     else:
         net = TwoLayerNet(int(np.prod(SHAPES[name])), 150 if name == "wide" else 7, 5, **options)
     net.dtype = np.dtype(dtype)

@@ -49,7 +49,7 @@ def test_linear_classifier_with_the_svm_loss_gives_the_worked_example_to_the_dig
 
 
 def test_xor_net_with_saturated_units_computes_exclusive_or() -> None:
-    net = XorNet(hidden=2, rng=rng(0))
+    net = XorNet(hidden_dim=2, rng=rng(0))
     # tanh units as gates: "at least one" and "both"; 2 one - 2 both - 1 is 3 on exclusive or, -1 elsewhere
     net.params.update(
         W1=np.array([[100.0, 100], [100, 100]]),

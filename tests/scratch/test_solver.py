@@ -18,7 +18,7 @@ def make_data(seed, rows=70, features=6, dtype=np.float64):
 def make_solver(seed=0, *, data=None, dtype=np.float64, net=None, **options):
     rng = np.random.default_rng(seed)
     net = net or TwoLayerNet(6, 9, 3, weight_scale=0.1, reg=1e-3, dtype=dtype, rng=rng)
-    settings = {"num_epochs": 3, "batch_size": 16, "verbose": False, "config": {"learning_rate": 0.1}}
+    settings = {"num_epochs": 3, "batch_size": 16, "verbose": False, "optim_config": {"learning_rate": 0.1}}
     return Solver(net, data or make_data(seed, dtype=dtype), rng=rng, **settings | options)
 
 
@@ -70,10 +70,10 @@ def test_data_that_is_not_contiguous_gives_the_same_run():
 def test_every_rule_learns_in_its_own_dtype(rule, dtype):
     rates = {"sgd": 0.5, "sgd_momentum": 0.1, "rmsprop": 0.02, "adam": 0.02}
     config = {"learning_rate": rates[rule]}
-    solver = make_solver(dtype=dtype, update_rule=rule, config=config, num_epochs=30)
+    solver = make_solver(dtype=dtype, update_rule=rule, optim_config=config, num_epochs=30)
     solver.train()
     assert solver.best_val_acc == max(solver.val_acc_history) > 0.7
-    assert {w.dtype for w in solver.net.params.values()} == {np.dtype(dtype)}
+    assert {w.dtype for w in solver.model.params.values()} == {np.dtype(dtype)}
     state = [value for config in solver.state.values() for value in config.values()]
     assert {value.dtype for value in state if isinstance(value, np.ndarray)} <= {np.dtype(dtype)}
 
@@ -89,11 +89,11 @@ def test_histories_cover_every_iteration_and_every_epoch_from_zero():
 
 
 def test_the_best_parameters_are_kept_and_the_last_stay_in_the_net():
-    solver = make_solver(num_epochs=20, config={"learning_rate": 5.0})
+    solver = make_solver(num_epochs=20, optim_config={"learning_rate": 5.0})
     solver.train()
-    last = {name: w.copy() for name, w in solver.net.params.items()}
+    last = {name: w.copy() for name, w in solver.model.params.items()}
     assert solver.val_acc_history[-1] < solver.best_val_acc
-    solver.net.params.update(solver.best_params)
+    solver.model.params.update(solver.best_params)
     assert solver.check_accuracy(solver.X_val, solver.y_val) == solver.best_val_acc
     assert any(not np.array_equal(last[name], solver.best_params[name]) for name in last)
 
@@ -125,8 +125,8 @@ def test_the_log_has_the_sources_format(capsys):
     epoch = [f"(Epoch {i} / 3) train acc: {train[i]:.6f}; val_acc: {val[i]:.6f}" for i in range(4)]
     iteration = {i: f"(Iteration {i} / 12) loss: {loss[i - 1]:.6f}" for i in (1, 6, 11)}
     assert capsys.readouterr().out.splitlines() == [
-        epoch[0],
         iteration[1],
+        epoch[0],
         epoch[1],
         iteration[6],
         epoch[2],
@@ -144,7 +144,7 @@ def test_sgd_takes_the_decayed_and_scheduled_rate():
         return 0.5 if iteration % 2 else 1.0
 
     net = Recorder()
-    solver = make_solver(net=net, config={"learning_rate": 1.0}, lr_decay=0.5, lr_schedule=schedule)
+    solver = make_solver(net=net, optim_config={"learning_rate": 1.0}, lr_decay=0.5, lr_schedule=schedule)
     assert solver.learning_rate == 1.0
     asked.clear()
     solver.train()
@@ -179,7 +179,7 @@ def test_a_net_with_dropout_gets_the_rng():
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_the_run(loss):
     net = Recorder()
-    solver = make_solver(net=net, config={"learning_rate": 0.25}, lr_decay=0.5)
+    solver = make_solver(net=net, optim_config={"learning_rate": 0.25}, lr_decay=0.5)
 
     def diverge(iteration, total, _):
         net.value = loss if iteration == 4 else 1.0
@@ -197,7 +197,7 @@ def test_too_large_a_step_diverges_without_a_warning():
     rng = np.random.default_rng(0)
     net = LinearClassifier(6, 3, reg=10.0, dtype=np.float32, rng=rng)
     with pytest.raises(DivergedError, match="learning rate 1e\\+12"):
-        make_solver(data=data, net=net, config={"learning_rate": 1e12}, num_epochs=20).train()
+        make_solver(data=data, net=net, optim_config={"learning_rate": 1e12}, num_epochs=20).train()
 
 
 def test_training_again_after_the_end_changes_nothing():
@@ -212,8 +212,8 @@ def test_training_again_after_the_end_changes_nothing():
     ("options", "message"),
     [
         ({"update_rule": "adamw"}, "no update rule is called 'adamw': choose sgd, sgd_momentum, rmsprop, adam"),
-        ({"config": {"lr": 1e-3}}, "sgd has no option 'lr'"),
-        ({"config": {"learning_rate": 0}}, "learning_rate is 0 but must be positive"),
+        ({"optim_config": {"lr": 1e-3}}, "sgd has no option 'lr'"),
+        ({"optim_config": {"learning_rate": 0}}, "learning_rate is 0 but must be positive"),
         ({"batch_size": 0}, "batch_size is 0 but must be a whole number of at least 1"),
         ({"num_epochs": 1.5}, "num_epochs is 1.5 but must be a whole number"),
         ({"print_every": True}, "print_every is True but must be a whole number"),
@@ -265,7 +265,7 @@ def test_plain_sgd_takes_the_fast_step_and_other_rules_the_plain_one(dtype):
         solver = Solver(
             net,
             data,
-            config={"learning_rate": 0.2},
+            optim_config={"learning_rate": 0.2},
             num_epochs=3,
             batch_size=20,
             verbose=False,

@@ -279,13 +279,13 @@ def test_decoupled_decay_is_named():
 class LateSolver(scratch.Solver):
     @property
     def learning_rate(self):
-        return self.config["learning_rate"] * self.lr_decay ** (max(self.iteration - 1, 0) // self._per_epoch)
+        return self.optim_config["learning_rate"] * self.lr_decay ** (max(self.iteration - 1, 0) // self._per_epoch)
 
 
 class ConstantSolver(scratch.Solver):
     @property
     def learning_rate(self):
-        return self.config["learning_rate"]
+        return self.optim_config["learning_rate"]
 
 
 @pytest.mark.parametrize(("solver", "words"), [(LateSolver, "one step late"), (ConstantSolver, "never decays")])

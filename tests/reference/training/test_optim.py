@@ -33,7 +33,7 @@ def make_twin(params):
 def settings(rule="sgd", **changes):
     return {
         "update_rule": rule,
-        "config": {"learning_rate": RATES[rule]},
+        "optim_config": {"learning_rate": RATES[rule]},
         "num_epochs": 3,
         "batch_size": 11,
         "verbose": False,
@@ -45,7 +45,7 @@ def settings(rule="sgd", **changes):
 def torch_params(data, params, rule, **changes):
     solver = TorchSolver(make_twin(params), data, reg=REG, **settings(rule, **changes))
     solver.train()
-    return nets.dump(solver.net), solver
+    return nets.dump(solver.model), solver
 
 
 @pytest.mark.parametrize("rule", RATES)
@@ -121,13 +121,13 @@ def test_the_log_and_the_best_parameters(capsys):
     data = make_data(3)
     best, solver = torch_params(data, make_net().params, "adam", verbose=True, print_every=8)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == (
+    assert lines[1] == (
         f"(Epoch 0 / 3) train acc: {solver.train_acc_history[0]:.6f}; val_acc: {solver.val_acc_history[0]:.6f}"
     )
-    assert lines[1] == f"(Iteration 1 / 15) loss: {solver.loss_history[0]:.6f}"
+    assert lines[0] == f"(Iteration 1 / 15) loss: {solver.loss_history[0]:.6f}"
     assert lines[3] == f"(Iteration 9 / 15) loss: {solver.loss_history[8]:.6f}"
     assert solver.best_val_acc == max(solver.val_acc_history)
-    nets.load(solver.net, solver.best_params)
+    nets.load(solver.model, solver.best_params)
     assert solver.check_accuracy(data["X_val"], data["y_val"]) == solver.best_val_acc
     assert set(best) == set(solver.best_params)
 
@@ -144,7 +144,7 @@ def test_every_twin_trains():
         (nets.conv_net((2, 6, 4), 3, 3, 5, 3).double(), make_data(6, shape=(2, 6, 4)), "softmax"),
     )
     for net, data, loss in cases:
-        options = settings("adam", num_epochs=150 if loss == "logistic" else 3, config={"learning_rate": 0.02})
+        options = settings("adam", num_epochs=150 if loss == "logistic" else 3, optim_config={"learning_rate": 0.02})
         solver = TorchSolver(net, data, loss=loss, **options)
         solver.train()
         assert solver.loss_history[-1] < solver.loss_history[0]
@@ -158,7 +158,7 @@ def test_progress_is_called_and_divergence_is_named():
     solver = TorchSolver(make_twin(net.params), data, reg=REG, **settings())
     solver.train(progress=lambda *call: calls.append(call))
     assert calls == [(i + 1, 15, loss) for i, loss in enumerate(solver.loss_history)]
-    wild = TorchSolver(make_twin(net.params), data, reg=REG, **settings(config={"learning_rate": 1e200}))
+    wild = TorchSolver(make_twin(net.params), data, reg=REG, **settings(optim_config={"learning_rate": 1e200}))
     with pytest.raises(DivergedError, match=r"diverged at iteration \d+, learning rate 1e\+200: loss is"):
         wild.train()
     assert all(np.isfinite(wild.loss_history))
@@ -185,7 +185,7 @@ def test_on_a_gpu_the_batches_are_the_same():
     ("options", "message"),
     [
         ({"update_rule": "adamw"}, "no update rule is called 'adamw': choose sgd"),
-        ({"config": {"lr": 1.0}}, "sgd has no option 'lr': it takes learning_rate"),
+        ({"optim_config": {"lr": 1.0}}, "sgd has no option 'lr': it takes learning_rate"),
         ({"loss": "hinge"}, "no loss is called 'hinge': choose softmax, svm, logistic"),
     ],
 )
