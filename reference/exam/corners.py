@@ -5,28 +5,29 @@ exact margins; huge and tiny values bring overflow and underflow; the rest is ab
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from scratchproof.table.layers import Layer
 from scratchproof.vjp import Array, Inputs, Precision
 
-Corner = Callable[[Layer, Inputs, Precision, np.random.Generator], Inputs]
+Spoil = Callable[[Layer, Inputs, Precision, np.random.Generator], Inputs]
 
 
 def zeros(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     """The data all zero: every ReLU at its kink, every window tied, a batch without variance."""
-    return {**inputs, "x": np.zeros_like(inputs["x"])}
+    return {**inputs, layer.data: np.zeros_like(inputs[layer.data])}
 
 
 def integers(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     """Data from -2 to 2: exact zeros, ties within windows and among scores, margins of exactly zero."""
-    return {**inputs, "x": rng.integers(-2, 3, size=inputs["x"].shape).astype(np.float64)}
+    return {**inputs, layer.data: rng.integers(-2, 3, size=inputs[layer.data].shape).astype(np.float64)}
 
 
 def huge(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     """Data around +-1e4, as logits after divergence have: exp overflows unless it is shifted."""
-    return {**inputs, "x": 1e4 * inputs["x"]}
+    return {**inputs, layer.data: 1e4 * inputs[layer.data]}
 
 
 def offset(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
@@ -34,12 +35,12 @@ def offset(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Ge
 
     Less in formats that could not hold the spread beside such a mean.
     """
-    return {**inputs, "x": inputs["x"] + min(100.0, 0.05 / precision.unit)}
+    return {**inputs, layer.data: inputs[layer.data] + min(100.0, 0.05 / precision.unit)}
 
 
 def tiny(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     """Data near the bottom of the format's range, where squares underflow."""
-    return {**inputs, "x": precision.tiny**0.75 * inputs["x"]}
+    return {**inputs, layer.data: precision.tiny**0.75 * inputs[layer.data]}
 
 
 def one_row(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
@@ -53,22 +54,14 @@ def empty(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Gen
 
 def nonfinite(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     """One nan and one infinity in the data; they must come out where arithmetic says, not be swallowed."""
-    x = inputs["x"].copy()
+    x = inputs[layer.data].copy()
     where = rng.choice(x.size, size=2, replace=False)
     x.flat[where] = [np.nan, np.inf]
-    return {**inputs, "x": x}
+    return {**inputs, layer.data: x}
 
 
-CORNERS: dict[str, Corner] = {
-    "zeros": zeros,
-    "integers": integers,
-    "huge": huge,
-    "offset": offset,
-    "tiny": tiny,
-    "one row": one_row,
-    "empty": empty,
-    "nonfinite": nonfinite,
-}
+def unchanged(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    return inputs
 
 
 def strided(value: Array) -> Array:
@@ -86,7 +79,34 @@ def read_only(value: Array) -> Array:
     return copy
 
 
-LAYOUTS: dict[str, Callable[[Array], Array]] = {"strided": strided, "read-only": read_only}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corner:
+    """A corner case: what it makes of the inputs, how their memory is laid out, and what it is about.
+
+    overflows: exp overflows unless the data is shifted first. empty: there are no rows. nonfinite: the data holds
+    nan and infinity.
+    """
+
+    inputs: Spoil = unchanged
+    layout: Callable[[Array], Array] = np.copy
+    overflows: bool = False
+    empty: bool = False
+    nonfinite: bool = False
+
+
+ORDINARY = Corner()
+CORNERS: dict[str, Corner] = {
+    "zeros": Corner(inputs=zeros),
+    "integers": Corner(inputs=integers),
+    "huge": Corner(inputs=huge, overflows=True),
+    "offset": Corner(inputs=offset),
+    "tiny": Corner(inputs=tiny),
+    "one row": Corner(inputs=one_row),
+    "empty": Corner(inputs=empty, empty=True),
+    "nonfinite": Corner(inputs=nonfinite, nonfinite=True),
+    "strided": Corner(layout=strided),
+    "read-only": Corner(layout=read_only),
+}
 
 
 def _rows(layer: Layer, inputs: Inputs, count: int) -> Inputs:

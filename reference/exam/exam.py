@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from scratchproof.exam import corners
+from scratchproof.errors import InputError
 from scratchproof.exam.compare import Result, Verdict
+from scratchproof.exam.corners import CORNERS, ORDINARY, Corner
 from scratchproof.oracle.tolerance import Tolerance, tolerances
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Case, Layer
@@ -68,7 +69,7 @@ class Trial:
     seed: int
     device: str = "cpu"
     pulls: int = 2
-    layout: Callable[[Array], Array] = np.copy
+    corner: Corner = ORDINARY
 
     @cached_property
     def oracle(self) -> Function:
@@ -101,6 +102,7 @@ class Trial:
             self.precision,
             constant=self.layer.constant,
             options=self.case.options,
+            alternatives=self.layer.alternatives,
             seed=self.seed,
         )
 
@@ -113,7 +115,7 @@ class Trial:
 
     def _handed(self, value: Array) -> Array:
         dtype = self.precision.array_dtype if value.dtype.kind == "f" else value.dtype
-        return self.layout(value.astype(dtype))
+        return self.corner.layout(value.astype(dtype))
 
     @property
     def out(self) -> str:
@@ -158,11 +160,11 @@ class Exam:
         """The first case at each corner that applies to the layer."""
         case = self.layer.cases[0]
         for name in self.layer.corners:
-            rng = self.rng(name)
-            inputs = case.inputs(rng)
-            if name in corners.CORNERS:
-                inputs = corners.CORNERS[name](self.layer, inputs, self.precision, rng)
-            yield replace(self._trial(case, name, inputs), pulls=1, layout=corners.LAYOUTS.get(name, np.copy))
+            if name not in CORNERS:
+                raise InputError(f"{self.layer.name}: no corner is called {name!r}: choose from {', '.join(CORNERS)}")
+            rng, corner = self.rng(name), CORNERS[name]
+            inputs = corner.inputs(self.layer, case.inputs(rng), self.precision, rng)
+            yield replace(self._trial(case, name, inputs), pulls=1, corner=corner)
 
     def rng(self, name: str) -> np.random.Generator:
         """Randomness that depends on the seed, the layer and the name alone, not on what else is examined."""

@@ -230,11 +230,12 @@ def _from_loss(layer: Layer, options: _Options, precision: Precision, loss: Call
     positional, keywords = options.given(loss)
 
     def function(**inputs: Array) -> tuple[Array, Pullback]:
+        (name,) = floating(inputs, layer.constant)
         found = loss(*inputs.values(), *positional, **keywords)
         if not (isinstance(found, tuple | list) and len(found) == 2):
-            raise ContractError(f"returned {_form(found)}, but should return (loss, dx)")
-        out, dx = _scalar(found[0], precision), _array(found[1], "dx")
-        return out, lambda dout: {"x": _scaled(dx, dout)}
+            raise ContractError(f"returned {_form(found)}, but should return (loss, d{name})")
+        out, gradient = _scalar(found[0], precision), _array(found[1], f"d{name}")
+        return out, lambda dout: {name: _scaled(gradient, dout)}
 
     return function
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -68,8 +69,11 @@ class Layer:
         "pair" name_forward(*inputs) -> (out, cache) and name_backward(dout, cache) -> gradients;
         "loss" name(x, y) -> (loss, dx); "forward" name(*inputs) -> out, nothing to differentiate;
         "net" a class: net.params, net.loss(X) -> scores, net.loss(X, y) -> (loss, gradients).
-    torch: the expression that it equals; tensors by position, options by keyword.
-    batched: inputs whose first axis is the row. constant: floating inputs that are not differentiated.
+    torch: the expression that it equals; tensors by position, options by keyword. alternatives: expressions as right
+        as that one; what any of them may stray is allowed.
+    data: the input that corner cases change, the first unless said. batched: inputs whose first axis is the row, the
+        data unless said. constant: floating inputs that are not differentiated.
+    convolution: whether the output is made of windows of the data, weighted by an input `w`.
     kink: what the declared subgradient is where the layer is not differentiable.
     analytic: whether complex step can differentiate the forward pass.
     scores: a net's expression in test mode. sizes: a net's positional constructor arguments, from its inputs.
@@ -77,22 +81,46 @@ class Layer:
     slips: torch expressions of what people write instead, by the sentence that names the mistake: a wrong result
         that one of them reproduces is explained (see diagnose.py).
     errors: inputs that must be refused with a ValueError, by a subject that documents this.
+    Raises: ValueError for a row that makes no sense.
     """
 
     name: str
     kind: str
     torch: Expression
     cases: tuple[Case, ...]
-    batched: tuple[str, ...] = ("x",)
+    alternatives: tuple[Expression, ...] = ()
+    data: str = ""
+    batched: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
     kink: str = ""
     analytic: bool = False
+    convolution: bool = False
     scores: Expression | None = None
     sizes: Callable[[Inputs], tuple[Any, ...]] | None = None
     corners: tuple[str, ...] = ()
     slips: Mapping[str, Expression] = field(default_factory=dict)
     errors: Mapping[str, Callable[[Inputs], Inputs]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.name}: kind is {self.kind!r}, but should be one of {', '.join(KINDS)}")
+        if not self.cases:
+            raise ValueError(f"{self.name} has no cases: it needs at least one, with its inputs")
+        names = [tuple(case.inputs(np.random.default_rng(0))) for case in self.cases]
+        if len(set(names)) > 1 or not names[0]:
+            raise ValueError(
+                f"{self.name} has cases with other inputs, or none: all need the same, in one order"
+            )
+        object.__setattr__(self, "data", self.data or names[0][0])
+        object.__setattr__(self, "batched", self.batched or (self.data,))
+        for role, named in {"data": (self.data,), "batched": self.batched, "constant": self.constant}.items():
+            if unknown := sorted(set(named) - set(names[0])):
+                raise ValueError(f"{self.name}: {role} says {', '.join(unknown)}, but inputs are {', '.join(names[0])}")
+        if self.kind == "net" and self.sizes is None:
+            raise ValueError(f"{self.name} is a net and needs `sizes`, its constructor's arguments")
+
+
+KINDS = ("pair", "loss", "forward", "net")
 
 _LABELS = {
     "a label as large as the number of classes": label_too_large,
@@ -236,6 +264,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer(
         name="conv",
         kind="pair",
+        convolution=True,
         torch=lambda x, w, b, *, stride=1, pad=0: F.conv2d(x, w, b, stride, pad),
         cases=(
             Case(name="valid", inputs=normal(x=(2, 3, 7, 6), w=(4, 3, 3, 2), b=(4,))),
