@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchproof.exam.grid import Grid, grid
 from scratchproof.oracle.tolerance import Tolerance, regression_scale
 from scratchproof.vjp import Array, Precision
 
@@ -43,7 +44,7 @@ class Result:
     """One line of the record: what was compared, how far it was off, what was allowed, what follows.
 
     error and allowed are absolute, at the element that comes closest to (or goes farthest beyond) its allowance;
-    headroom is allowed / error. They are None where nothing numeric was compared.
+    headroom is allowed / error. They are None where nothing numeric was compared. grid: where an array is wrong.
     """
 
     check: str
@@ -56,6 +57,7 @@ class Result:
     error: float | None = None
     allowed: float | None = None
     headroom: float | None = None
+    grid: Grid | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,7 +68,7 @@ class Comparison:
     """How actual compares with expected: the kind of problem (None if none), and the element that shows it.
 
     problem: None | "shape" | "dtype" | "value" | "precision" | "nan" (where a number was due) | "inf" (likewise)
-    | "lost" (a number where nan or inf was due). wrong: which elements are beyond their allowance.
+    | "lost" (a number where nan or inf was due). wrong: which elements are beyond their allowance. grid: by how much.
     """
 
     problem: str | None
@@ -74,6 +76,7 @@ class Comparison:
     error: float | None = None
     allowed: float | None = None
     wrong: Array | None = None
+    grid: Grid | None = None
 
     @property
     def headroom(self) -> float | None:
@@ -96,7 +99,7 @@ def compare(actual: Array, expected: Array, tolerance: Tolerance, precision: Pre
     actual, expected = actual.astype(np.float64), _clipped(expected, precision)
     odd = _odd(actual, expected)
     if odd.any():
-        return _nonfinite(actual, expected, odd)
+        return _nonfinite(actual, expected, odd, tolerance)
     finite = np.isfinite(expected)
     with np.errstate(invalid="ignore"):
         errors = np.where(finite, np.abs(actual - expected), 0.0)
@@ -147,12 +150,14 @@ def _odd(actual: Array, expected: Array) -> Array:
     return odd
 
 
-def _nonfinite(actual: Array, expected: Array, odd: Array) -> Comparison:
+def _nonfinite(actual: Array, expected: Array, odd: Array, tolerance: Tolerance) -> Comparison:
     index = _first(odd)
     got, due = actual[index], expected[index]
     problem = "lost" if not np.isfinite(due) else "nan" if np.isnan(got) else "inf"
     message = f"got {number(got)}, expected {number(due)} {place(index)}{_count(odd)}"
-    return Comparison(problem=problem, message=message, wrong=odd)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        excess = np.where(odd, np.inf, np.abs(actual - expected) / tolerance.allowed)
+    return Comparison(problem=problem, message=message, wrong=odd, grid=grid(excess))
 
 
 def _beyond(actual: Array, expected: Array, errors: Array, tolerance: Tolerance) -> Comparison:
@@ -165,7 +170,9 @@ def _beyond(actual: Array, expected: Array, errors: Array, tolerance: Tolerance)
         f"error {error:.2g}, allowed {allowed:.2g}{_count(wrong)}"
     )
     problem = "value" if grave.any() else "precision"
-    return Comparison(problem=problem, message=message, error=error, allowed=allowed, wrong=wrong)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = grid(errors / tolerance.allowed)
+    return Comparison(problem=problem, message=message, error=error, allowed=allowed, wrong=wrong, grid=found)
 
 
 def _biased(actual: Array, expected: Array, tolerance: Tolerance) -> Comparison | None:

@@ -90,6 +90,7 @@ def verdict_of(
         error=comparison.error,
         allowed=comparison.allowed,
         headroom=comparison.headroom,
+        grid=comparison.grid,
     )
 
 
