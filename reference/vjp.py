@@ -6,7 +6,8 @@ losses and whole nets differ only in how they are brought to this shape. torch i
 module in `subjects`. Within the exam everything is by name (see `by_name`): a lone output is called "out".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -167,7 +168,7 @@ def from_torch(
         names = floating(inputs, constant)
         tensors = {name: _tensor(value, precision, device) for name, value in inputs.items()}
         wanted = [tensors[name].requires_grad_() for name in names]
-        with arithmetic(tf32=precision.tf32):
+        with arithmetic(tf32=precision.tf32), same_draws(device):
             out = expression(*tensors.values(), **(options or {}))
         outs = {name: _real(value, name) for name, value in by_path(out).items()}
 
@@ -196,6 +197,16 @@ def _real(value: Any, name: str) -> Tensor:
     if tensor.is_complex():
         raise ValueError(f"{name} is {tensor.dtype}, but should be real: return torch.view_as_real of it")
     return tensor
+
+
+@contextmanager
+def same_draws(device: str = "cpu") -> Iterator[None]:
+    """Whatever draws random numbers draws the same ones each time, and the caller's generators are left alone."""
+    with torch.random.fork_rng([device] if device.startswith("cuda") else []):
+        torch.default_generator.manual_seed(0)
+        if device.startswith("cuda"):
+            torch.cuda.manual_seed(0)
+        yield
 
 
 class arithmetic:

@@ -1,6 +1,6 @@
 """One comparison: actual against expected under a tolerance, and the message that explains a difference."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -68,7 +68,8 @@ class Comparison:
     """How actual compares with expected: the kind of problem (None if none), and the element that shows it.
 
     problem: None | "shape" | "dtype" | "value" | "precision" | "nan" (where a number was due) | "inf" (likewise)
-    | "lost" (a number where nan or inf was due). wrong: which elements are beyond their allowance. grid: by how much.
+    | "lost" (a number where nan or inf was due) | "unmodelled" (the allowance itself is uncertain).
+    wrong: which elements are beyond their allowance. grid: by how much.
     """
 
     problem: str | None
@@ -104,8 +105,10 @@ def compare(actual: Array, expected: Array, tolerance: Tolerance, precision: Pre
     with np.errstate(invalid="ignore"):
         errors = np.where(finite, np.abs(actual - expected), 0.0)
     if (errors > tolerance.allowed).any():
-        return _beyond(actual, expected, errors, tolerance)
-    return _biased(actual, expected, tolerance) or _agreed(errors, tolerance)
+        found = _beyond(actual, expected, errors, tolerance)
+    else:
+        found = _biased(actual, expected, tolerance) or _agreed(errors, tolerance)
+    return _uncertain(found, tolerance) if tolerance.unmodelled else found
 
 
 def same_dtype(actual: Array, precision: Precision) -> str:
@@ -195,6 +198,12 @@ def _agreed(errors: Array, tolerance: Tolerance) -> Comparison:
         return Comparison(problem=None, message="")
     worst = np.unravel_index(np.argmax(errors / tolerance.allowed), errors.shape)
     return Comparison(problem=None, message="", error=float(errors[worst]), allowed=float(tolerance.allowed[worst]))
+
+
+def _uncertain(found: Comparison, tolerance: Tolerance) -> Comparison:
+    reason = f"not modelled: {', '.join(tolerance.unmodelled)}: the allowance may be too narrow"
+    message = f"{found.message}; {reason}" if found.message else reason
+    return replace(found, problem="unmodelled", message=message)
 
 
 def _first(mask: Array) -> tuple[int, ...]:

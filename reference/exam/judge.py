@@ -103,6 +103,7 @@ RANDOM: dict[str | None, tuple[Verdict, Severity | None]] = {
     "lost": (Verdict.FAIL, Severity.VALUE),
     "precision": (Verdict.SUSPECT, Severity.PRECISION),
     "dtype": (Verdict.SUSPECT, Severity.PRECISION),
+    "unmodelled": (Verdict.SUSPECT, Severity.PRECISION),
 }
 CORNER: dict[str | None, tuple[Verdict, Severity | None]] = {
     **RANDOM,

@@ -108,9 +108,7 @@ class Layer:
             raise ValueError(f"{self.name} has no cases: it needs at least one, with its inputs")
         names = [tuple(case.inputs(np.random.default_rng(0))) for case in self.cases]
         if len(set(names)) > 1 or not names[0]:
-            raise ValueError(
-                f"{self.name} has cases with other inputs, or none: all need the same, in one order"
-            )
+            raise ValueError(f"{self.name} has cases with other inputs, or none: all need the same, in one order")
         object.__setattr__(self, "data", self.data or names[0][0])
         object.__setattr__(self, "batched", self.batched or (self.data,))
         for role, named in {"data": (self.data,), "batched": self.batched, "constant": self.constant}.items():

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scratchproof.oracle.tolerance import AMPLITUDE, FLOOR, SLACK, Rounding
+from scratchproof.oracle.rounding import AMPLITUDE, Rounding
+from scratchproof.oracle.tolerance import FLOOR, SLACK
 from scratchproof.table import nets
 from scratchproof.training.journal import Journal, Params
 from scratchproof.training.optim import make_optimizer

@@ -31,3 +31,24 @@ def test_a_truth_may_be_several_equivalent_expressions():
     assert judged(found, **given) is not None
     assert judged(found, **given, alternatives=(other,)) is None
     assert judged(found * (1 + 1e-3) + 1e-10, **given, alternatives=(other,)) is not None
+
+
+def test_what_torch_cannot_be_asked_about_is_neither_passed_nor_failed():
+    library = torch.library.Library("stranger", "DEF")
+    library.define("twice(Tensor x) -> Tensor")
+    library.impl("twice", lambda x: x * 2, "CPU")
+    x = {"x": RNG.standard_normal(5)}
+    assert judged(2 * x["x"], torch.ops.stranger.twice, x) == "unmodelled"
+    assert judged(3 * x["x"], torch.ops.stranger.twice, x) == "unmodelled"
+    assert judged(3 * x["x"][:3], torch.ops.stranger.twice, x) == "shape"
+
+
+def test_random_draws_are_the_same_in_every_run():
+    x = {"x": np.ones(50)}
+
+    def dropped(x):
+        return torch.nn.functional.dropout(x, 0.5)
+
+    right = answer(from_torch(dropped), x).out
+    assert judged(right, dropped, x) is None
+    assert judged(2 - right, dropped, x) == "value"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from scratchproof import scratch
-from scratchproof.oracle.tolerance import AMPLITUDE
+from scratchproof.oracle.rounding import AMPLITUDE
 from scratchproof.table import nets
 from scratchproof.training.optim import DivergedError, TorchSolver, make_optimizer, set_rate
 from scratchproof.training.oracle_run import RUNS, allowances, largest_difference

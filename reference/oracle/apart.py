@@ -1,0 +1,69 @@
+"""Operations taken apart, so that the sums and cancellations inside them are disturbed too.
+
+Rules of our own stand first, where torch has none or takes the operation apart in another way than its kernels compute
+it; then come torch's decompositions, the core table and the full one.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scratchproof.oracle.operations import name_of
+
+Rule = Callable[..., Any]
+
+
+def rule_for(func: Any) -> Rule | None:
+    """How to compute an operation from others, or None where nobody says."""
+    return RULES.get(name_of(func)) or _torch_rules().get(func)
+
+
+@cache
+def _torch_rules() -> dict[Any, Rule]:
+    # Read when first needed: the tables are large, and the operations of most layers are in our own lists.
+    from torch._decomp import core_aten_decompositions, decomposition_table
+
+    return {**decomposition_table, **core_aten_decompositions()}
+
+
+def _log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
+    shifted = x - x.amax(dim, keepdim=True)
+    return shifted - shifted.exp().sum(dim, keepdim=True).log()
+
+
+def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
+    exponentials = (x - x.amax(dim, keepdim=True)).exp()
+    return exponentials / exponentials.sum(dim, keepdim=True)
+
+
+def _mean(x: Tensor, dim: list[int] | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    total = x.sum(dim, keepdim=keepdim, dtype=dtype)
+    return total / max(1, x.numel() // max(1, total.numel()))
+
+
+def _variance(x: Tensor, dim: list[int] | None = None, correction: float | None = 1, keepdim: bool = False) -> Tensor:
+    centred = x - x.mean(dim, keepdim=True)
+    squares = (centred * centred).sum(dim, keepdim=keepdim)
+    count = x.numel() // max(1, squares.numel())
+    return squares / max(0, count - (1 if correction is None else correction))
+
+
+def _logcumsumexp(x: Tensor, dim: int) -> Tensor:
+    if x.ndim == 0 or x.shape[dim] == 0:
+        return x.clone()
+    columns = list(x.unbind(dim))
+    for i in range(1, len(columns)):
+        columns[i] = torch.logaddexp(columns[i - 1], columns[i])
+    return torch.stack(columns, dim)
+
+
+RULES: dict[str, Rule] = {
+    "_log_softmax": _log_softmax,
+    "_softmax": _softmax,
+    "mean": _mean,
+    "var": _variance,
+    "_logcumsumexp": _logcumsumexp,
+}

@@ -1,0 +1,163 @@
+"""Runs of a torch computation in which every operation errs as rounding in some precision may make it err."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from scratchproof.oracle.apart import rule_for
+from scratchproof.oracle.operations import BLENDS, PRODUCTS, SUMS, WHOLE, Kind, kind_of, name_of
+from scratchproof.vjp import Precision
+
+AMPLITUDE = 8.0
+SUM_CONSTANT = 2.0
+
+
+class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within it every torch operation's result is disturbed as rounding in `precision` may disturb it.
+
+    longest_sum: the most terms that any sum had. unmodelled: operations of unknown rounding; they count as one.
+    """
+
+    def __init__(self, precision: Precision, seed: int = 0) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.precision = precision
+        self.generator = torch.Generator().manual_seed(seed)
+        self.longest_sum = 1
+        self.unmodelled: set[str] = set()
+        self._within: list[Any] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing here is compiled, and importing the compiler takes a second and a half
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return self._run(func, args, kwargs or {})
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        kind = kind_of(func)
+        if kind is Kind.EXACT:
+            return func(*args, **kwargs)
+        if (functional := _out_of_place(func)) is not None:
+            return args[0].copy_(self._run(functional, args, kwargs))
+        if kind is not None:
+            return self._disturbed(kind, func, args, kwargs)
+        rule = rule_for(func)
+        if rule is not None and func not in self._within:
+            self._within.append(func)
+            try:
+                with self:
+                    return rule(*args, **kwargs)
+            finally:
+                self._within.pop()
+        self.unmodelled.add(str(func))
+        return self._disturbed(Kind.LIBRARY, func, args, kwargs)
+
+    def _disturbed(self, kind: Kind, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if kind is Kind.STABLE:
+            args = tuple(self._operand(a) for a in args)
+        out = func(*args, **kwargs)
+        if name_of(func) in WHOLE and self._whole(args):
+            return out
+        if kind in (Kind.SUM, Kind.BLEND):
+            return self._summed(func, out, args, kwargs)
+        if kind is Kind.FOURIER:
+            return self._transformed(out, args[1])
+        ulps = AMPLITUDE
+        if kind is Kind.PRODUCT:
+            ulps *= max(1, PRODUCTS[name_of(func)](out, *args)) ** 0.5
+        return _map(out, lambda value: self._relative(value, ulps))
+
+    def _relative(self, value: Tensor, ulps: float = AMPLITUDE) -> Tensor:
+        disturbed: Tensor = value * (1 + ulps * self.precision.unit * self._noise(value))
+        return disturbed
+
+    def _summed(self, func: Any, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        count = (SUMS.get(name_of(func)) or BLENDS[name_of(func)])(out, *args)
+        terms = count if isinstance(count, tuple) else (count,)
+        if terms == (0,):
+            return out
+        self.longest_sum = max(self.longest_sum, *terms)
+        magnitudes = func(*_absolute(args), **kwargs)
+        return _map(out, self._with_error, magnitudes, terms if len(terms) > 1 else terms[0])
+
+    def _with_error(self, value: Tensor, magnitude: Tensor, terms: int) -> Tensor:
+        p = self.precision
+        bound = (SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + 2 * p.operand) * magnitude + terms * p.tiny
+        return self._relative(value) + bound * self._noise(value)
+
+    def _transformed(self, out: Tensor, dims: Sequence[int]) -> Tensor:
+        # Each of log2(n) stages errs by a rounding of the mean size, which is the same before and behind.
+        size = out.abs().square().mean(list(dims), keepdim=True).sqrt()
+        stages = math.log2(2 + math.prod(out.shape[d] for d in dims))
+        return self._relative(out) + SUM_CONSTANT * stages * self.precision.accumulate * size * self._noise(out)
+
+    def _operand(self, value: Any) -> Any:
+        """An operand of a backward stable algorithm: disturbed by roundings of its largest element."""
+        if not isinstance(value, Tensor) or value.ndim < 2 or not (value.is_floating_point() or value.is_complex()):
+            return value
+        if value.numel() == 0:
+            return value
+        size = value.abs().amax((-2, -1), keepdim=True) * max(value.shape[-2:]) ** 0.5
+        disturbed: Tensor = value + AMPLITUDE * self.precision.unit * size * self._noise(value)
+        return disturbed
+
+    def _whole(self, args: Sequence[Any]) -> bool:
+        """Whether all operands are small whole numbers: sums and products of those are exact in every format.
+
+        So a margin of exactly 0 or a tie stays one, and the declared subgradient can be asserted.
+        """
+        operands = [a for a in args if isinstance(a, Tensor) and a.is_floating_point()]
+        limit = 0.125 / self.precision.unit
+        return all(bool(((a == a.round()) & (a.abs() * max(1, a.numel()) < limit)).all()) for a in operands)
+
+    def _noise(self, like: Tensor) -> Tensor:
+        """Random signs with sizes between a half and 1: never so small that a lone error goes unseen."""
+        flat = torch.rand(like.shape, dtype=like.dtype, generator=self.generator) * 2 - 1
+        if like.is_complex():
+            return flat - 1j
+        return 0.5 * (flat + torch.where(flat < 0, -1.0, 1.0)).to(like.device)
+
+
+@contextmanager
+def disturbing(rounding: Rounding) -> Iterator[None]:
+    """Run a computation disturbed, with attention in the form that shows its products and its softmax."""
+    flash, efficient = torch._C._get_flash_sdp_enabled(), torch._C._get_mem_efficient_sdp_enabled()
+    torch._C._set_sdp_use_flash(False)
+    torch._C._set_sdp_use_mem_efficient(False)
+    try:
+        with rounding:
+            yield
+    finally:
+        torch._C._set_sdp_use_flash(flash)
+        torch._C._set_sdp_use_mem_efficient(efficient)
+
+
+def _out_of_place(func: Any) -> Any:
+    """The functional form of an operation that writes to its first argument; None if it is one already."""
+    if not func._schema.name.endswith("_"):
+        return None
+    packet = getattr(torch.ops.aten, name_of(func), None)
+    return getattr(packet, func._overloadname, None)
+
+
+def _map(out: Any, disturb: Callable[..., Tensor], *others: Any) -> Any:
+    """Apply `disturb` to each floating tensor among an operation's results."""
+    if isinstance(out, Tensor):
+        if not (out.is_floating_point() or out.is_complex()):
+            return out
+        return disturb(out, *others)
+    if not isinstance(out, tuple | list):
+        return out
+    columns = zip(out, *others, strict=True)
+    return tuple(_map(first, disturb, *rest) for first, *rest in columns)
+
+
+def _absolute(args: Any) -> tuple[Any, ...]:
+    return tuple(a.abs() if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)

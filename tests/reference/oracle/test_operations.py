@@ -1,0 +1,97 @@
+"""The lists of torch's operations: every name in them is torch's, and what is in none is taken apart or named."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from scratchproof.oracle import apart, operations
+from scratchproof.oracle.operations import Kind, kind_of
+from scratchproof.oracle.rounding import Rounding, disturbing
+from scratchproof.vjp import PRECISIONS
+
+LISTS = ("EXACT", "DRAWS", "ARITHMETIC", "LIBRARY", "FOURIER", "STABLE", "SUMS", "BLENDS", "PRODUCTS", "WHOLE")
+DOUBLE = PRECISIONS["float64"]
+
+
+def names_in_torch():
+    full = [name.partition("::") for name in torch._C._dispatch_get_all_op_names()]
+    return {rest.partition(".")[0].rstrip("_") for room, _, rest in full if room in ("aten", "prims")}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_the_lists_name_operations_of_torch(name):
+    assert set(getattr(operations, name)) <= names_in_torch()
+    assert set(apart.RULES) <= names_in_torch()
+
+
+def test_no_operation_stands_in_two_lists():
+    kinds = [set(getattr(operations, name)) for name in LISTS[:-1]]
+    assert sum(map(len, kinds)) == len(set.union(*kinds))
+    assert not set.union(*kinds) & set(apart.RULES)
+
+
+@pytest.mark.parametrize(
+    ("func", "kind"),
+    [
+        (torch.ops.aten.relu.default, Kind.EXACT),
+        (torch.ops.aten.mul_.Tensor, Kind.ARITHMETIC),
+        (torch.ops.aten.exp.default, Kind.LIBRARY),
+        (torch.ops.aten.mm.default, Kind.SUM),
+        (torch.ops.aten.native_layer_norm.default, None),
+    ],
+)
+def test_the_kind_of_an_operation(func, kind):
+    assert kind_of(func) is kind
+
+
+COMPOSED = {
+    "softmax": lambda x: x.softmax(-1),
+    "log_softmax": lambda x: x.log_softmax(-1),
+    "layer_norm": lambda x: F.layer_norm(x, x.shape[1:]),
+    "group_norm": lambda x: F.group_norm(x, 2),
+    "batch_norm": lambda x: F.batch_norm(x, None, None, training=True),
+    "batch_norm of a matrix": lambda x: F.batch_norm(x.flatten(1), None, None, training=True),
+    "gelu": F.gelu,
+    "attention": lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
+    "logsumexp": lambda x: x.logsumexp(1),
+    "cumsum": lambda x: x.cumsum(1),
+    "prod": lambda x: x.prod(1),
+    "var": lambda x: x.var((0, 2)),
+    "interpolate": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+    "in place": lambda x: (x * 1).mul_(3).sigmoid_(),
+    "topk": lambda x: x.topk(2).values,
+    "fft": lambda x: torch.fft.rfft(x).abs(),
+    "solve": lambda x: torch.linalg.solve(x[0, 0] @ x[0, 0].mT, x[0, 0]),
+    "dropout": lambda x: F.dropout(x, 0.5),
+}
+
+
+@pytest.mark.parametrize("expression", COMPOSED.values(), ids=COMPOSED)
+def test_composed_operations_are_taken_apart_until_all_is_known(expression):
+    x = torch.randn(3, 4, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    rounding = Rounding(DOUBLE)
+    with disturbing(rounding):
+        expression(x).sum().backward()
+    assert rounding.unmodelled == set()
+
+
+def test_an_unknown_operation_is_named():
+    library = torch.library.Library("strange", "DEF")
+    library.define("wiggle(Tensor x) -> Tensor")
+    library.impl("wiggle", lambda x: x.sin() * 2, "CPU")
+    rounding = Rounding(DOUBLE)
+    with disturbing(rounding):
+        torch.ops.strange.wiggle(torch.ones(3, dtype=torch.float64))
+    assert rounding.unmodelled == {"strange.wiggle.default"}
+
+
+def test_the_same_seed_disturbs_alike_and_whole_numbers_stay_exact():
+    def run(seed, x):
+        with disturbing(Rounding(DOUBLE, seed)):
+            return x @ x + x
+
+    x = torch.randn(5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(run(3, x), run(3, x))
+    assert not torch.equal(run(3, x), run(4, x))
+    whole = torch.arange(25.0, dtype=torch.float64).reshape(5, 5)
+    assert torch.equal(run(3, whole), whole @ whole + whole)
