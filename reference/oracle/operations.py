@@ -113,6 +113,10 @@ def _window(out: Any, x: Tensor, *rest: Any) -> int:
     return math.prod(sizes)
 
 
+def _stretch(out: Tensor, x: Tensor, *_: Any) -> int:
+    return 16 + 4 * _ratio(out, x)
+
+
 def _along(out: Tensor, x: Tensor, dim: int, *_: Any) -> int:
     return x.shape[dim] if x.ndim else 1
 
@@ -168,12 +172,24 @@ SUMS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     "vdot": lambda out, a, b: a.numel(),
 }
 
+_UPSAMPLING = _words(
+    """
+    _upsample_bicubic2d_aa _upsample_bicubic2d_aa_backward _upsample_bilinear2d_aa _upsample_bilinear2d_aa_backward
+    upsample_bicubic2d_backward upsample_bilinear2d_backward upsample_linear1d_backward upsample_nearest1d_backward
+    upsample_nearest2d_backward upsample_nearest3d_backward _upsample_nearest_exact1d_backward
+    _upsample_nearest_exact2d_backward _upsample_nearest_exact3d_backward upsample_trilinear3d_backward
+    """
+)
+
 # Operations that add up weighted terms, the weights being at most 1 and the operation's own.
 BLENDS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     "avg_pool1d": _window,
     "avg_pool2d": _window,
     "avg_pool3d": _window,
-    "_adaptive_avg_pool2d": _ratio,
+    **dict.fromkeys(_words("_adaptive_avg_pool2d _adaptive_avg_pool3d"), _stretch),
+    **dict.fromkeys(_words("_adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward"), _stretch),
+    **dict.fromkeys(_words("avg_pool2d_backward avg_pool3d_backward"), _window),
+    **dict.fromkeys(_UPSAMPLING, _stretch),
 }
 
 # Sums and products that are whole numbers for whole numbers.

@@ -56,8 +56,10 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     return rule(*args, **kwargs)
             finally:
                 self._within.pop()
-        self.unmodelled.add(str(func))
-        return self._disturbed(Kind.LIBRARY, func, args, kwargs)
+        out = self._disturbed(Kind.LIBRARY, func, args, kwargs)
+        if any(_rounds(value) for value in (out if isinstance(out, tuple | list) else [out])):
+            self.unmodelled.add(str(func))
+        return out
 
     def _disturbed(self, kind: Kind, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kind is Kind.STABLE:
@@ -90,7 +92,8 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _with_error(self, value: Tensor, magnitude: Tensor, terms: int) -> Tensor:
         p = self.precision
         bound = (SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + 2 * p.operand) * magnitude + terms * p.tiny
-        return self._relative(value) + bound * self._noise(value)
+        disturbed: Tensor = self._relative(value) + bound * self._noise(value)
+        return disturbed
 
     def _transformed(self, out: Tensor, dims: Sequence[int]) -> Tensor:
         # Each of log2(n) stages errs by a rounding of the mean size, which is the same before and behind.
@@ -100,9 +103,7 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _operand(self, value: Any) -> Any:
         """An operand of a backward stable algorithm: disturbed by roundings of its largest element."""
-        if not isinstance(value, Tensor) or value.ndim < 2 or not (value.is_floating_point() or value.is_complex()):
-            return value
-        if value.numel() == 0:
+        if not _rounds(value) or value.ndim < 2 or value.numel() == 0:
             return value
         size = value.abs().amax((-2, -1), keepdim=True) * max(value.shape[-2:]) ** 0.5
         disturbed: Tensor = value + AMPLITUDE * self.precision.unit * size * self._noise(value)
@@ -149,14 +150,13 @@ def _out_of_place(func: Any) -> Any:
 
 def _map(out: Any, disturb: Callable[..., Tensor], *others: Any) -> Any:
     """Apply `disturb` to each floating tensor among an operation's results."""
-    if isinstance(out, Tensor):
-        if not (out.is_floating_point() or out.is_complex()):
-            return out
-        return disturb(out, *others)
-    if not isinstance(out, tuple | list):
-        return out
-    columns = zip(out, *others, strict=True)
-    return tuple(_map(first, disturb, *rest) for first, *rest in columns)
+    if isinstance(out, tuple | list):
+        return tuple(_map(first, disturb, *rest) for first, *rest in zip(out, *others, strict=True))
+    return disturb(out, *others) if _rounds(out) else out
+
+
+def _rounds(value: Any) -> bool:
+    return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
 
 
 def _absolute(args: Any) -> tuple[Any, ...]:
