@@ -1,0 +1,97 @@
+"""What can become of a call of a stranger's function, told in plain words: it raised, it died, it took too long."""
+
+import builtins
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from scratchproof.subjects.subject import ContractError, Unsupported
+from scratchproof.vjp import Array, Function, Gradients, Pullback
+
+T = TypeVar("T")
+LONGEST = 500  # characters of a message
+OURS = (ContractError, Unsupported)  # said by the adapters, not by the stranger
+
+
+class Failure(Exception):
+    """The subject gave no answer. The message is plain text, safe to print on a line of its own."""
+
+
+class Raised(Failure):
+    """It raised. kinds: the names of the built-in exceptions that it is, the nearest first."""
+
+    def __init__(self, message: str, kinds: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.kinds = kinds
+
+
+class Died(Failure):
+    """Its process ended in the middle of a call, or spoke what no subject may say."""
+
+
+class OutOfTime(Failure):
+    """It was still at work when its time was over."""
+
+
+def guarded(call: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """`call(...)`, where whatever it raises arrives as `Raised`, except what the adapters say and Ctrl-C."""
+    try:
+        return call(*arguments, **named)
+    except (Failure, KeyboardInterrupt, *OURS):
+        raise
+    except BaseException as error:
+        raise Raised(telling(error), kinds(error)) from None
+
+
+def guarded_function(function: Function) -> Function:
+    """A function of the contract that fails only by a `Failure` or by what the adapters say of it."""
+
+    def call(**inputs: Array) -> tuple[Array, Pullback]:
+        out, pullback = guarded(function, **inputs)
+        return out, GuardedPullback(pullback)
+
+    return call
+
+
+class GuardedPullback:
+    """Likewise its pullback; the cache stays in sight."""
+
+    def __init__(self, pullback: Pullback) -> None:
+        self.pullback = pullback
+        self.cache = getattr(pullback, "cache", None)
+
+    def __call__(self, dout: Array) -> Gradients:
+        return guarded(self.pullback, dout)
+
+
+def telling(error: BaseException) -> str:
+    """`ValueError: message (line 12 of layers.py)`: what was raised and where, whatever the exception tries."""
+    try:
+        name = str(type.__getattribute__(type(error), "__name__"))
+    except BaseException:
+        name = "an exception"
+    try:
+        message = str(error)
+    except BaseException:
+        message = "(its message cannot be had)"
+    return plain(f"{name}: {message}" if message else name) + _where(error)
+
+
+def kinds(error: BaseException) -> tuple[str, ...]:
+    """The names of the built-in exceptions that `error` is, the nearest first."""
+    return tuple(c.__name__ for c in type.mro(type(error)) if vars(builtins).get(c.__name__) is c and c is not object)
+
+
+def plain(text: str) -> str:
+    """One line of printable characters, cut where it grows long."""
+    line = "".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST])
+    line = " ".join(line.split())
+    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
+
+
+def _where(error: BaseException) -> str:
+    last = error.__traceback__
+    if last is None:
+        return ""
+    while last.tb_next is not None:
+        last = last.tb_next
+    return " " + plain(f"(line {last.tb_lineno} of {last.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]})")

@@ -1,0 +1,99 @@
+"""What only the process that holds the arrays can see: which of them a call wrote to, and which share their memory."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchproof.vjp import Array, Function, Inputs
+
+DEEPEST, MOST, LARGEST = 50, 10_000, 2**28  # how far a cache is looked into: levels, items, bytes of an array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What was seen in one call forward and one backward.
+
+    written, written_back: the inputs (and "dout") that the forward and the backward pass wrote to. cache: whether the
+    backward pass wrote to the cache. shared: pairs of an output ("out", "dx", ...) and whatever shares its memory.
+    """
+
+    written: tuple[str, ...] = ()
+    written_back: tuple[str, ...] = ()
+    cache: bool = False
+    shared: tuple[tuple[str, str], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def observe(function: Function, inputs: Inputs, dout: Array | None) -> Observed:
+    """Call `function` once forward and, with a cotangent, once backward, and watch the arrays.
+
+    A function whose arrays live in another process observes itself there: it has a method `observe`.
+    """
+    own = getattr(function, "observe", None)
+    if own is not None:
+        seen: Observed = own(inputs, dout)
+        return seen
+    before = _copies(inputs)
+    out, pullback = function(**inputs)
+    written = _changed(inputs, before)
+    outputs, sources = {"out": out}, dict(inputs)
+    if dout is None:
+        return Observed(written=written, shared=tuple(_sharing(outputs, sources)))
+    cache = dict(enumerate(arrays_in(getattr(pullback, "cache", None))))
+    given = {**inputs, "dout": dout}
+    before, kept = _copies(given), _copies(cache)
+    outputs |= {f"d{name}": gradient for name, gradient in pullback(dout).items()}
+    return Observed(
+        written=written,
+        written_back=_changed(given, before),
+        cache=bool(_changed(cache, kept)),
+        shared=tuple(_sharing(outputs, given)),
+    )
+
+
+def arrays_in(value: Any) -> list[Array]:
+    """Every array of numbers within a cache of tuples, lists and dictionaries, which may contain themselves."""
+    found: dict[int, Array] = {}
+    seen: set[int] = set()
+    level = [value]
+    for _ in range(DEEPEST):
+        deeper: list[Any] = []
+        for item in level[:MOST]:
+            if isinstance(item, np.ndarray):
+                if item.dtype.kind in "biufc" and item.nbytes <= LARGEST:
+                    found[id(item)] = item
+            elif isinstance(item, tuple | list | dict) and id(item) not in seen:
+                seen.add(id(item))
+                deeper.extend(item.values() if isinstance(item, dict) else item)
+        level = deeper
+    return list(found.values())
+
+
+def _copies(arrays: dict[Any, Array]) -> dict[Any, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def _changed(after: dict[Any, Array], before: dict[Any, Array]) -> tuple[Any, ...]:
+    return tuple(name for name, array in after.items() if not _same(array, before[name]))
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+
+def _sharing(outputs: dict[str, Array], sources: dict[str, Array]) -> Iterator[tuple[str, str]]:
+    for name, array in outputs.items():
+        others = [*sources.items(), *((other, value) for other, value in outputs.items() if other > name)]
+        yield from ((name, other) for other, value in others if _share(array, value))
+
+
+def _share(a: Array, b: Array) -> bool:
+    # Beyond the work that is worth it, what may share is said to.
+    try:
+        return bool(np.may_share_memory(a, b)) and bool(np.shares_memory(a, b, max_work=10_000))
+    except np.exceptions.TooHardError:
+        return True

@@ -1,0 +1,188 @@
+"""A subject in a process of its own, which the exam meets as any other: `SandboxedSubject` is a `Subject`."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchproof.sandbox import wire
+from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, plain
+from scratchproof.sandbox.limits import Limits
+from scratchproof.sandbox.observe import Observed
+from scratchproof.sandbox.process import Process
+from scratchproof.subjects.subject import ContractError, SubjectError, Unsupported
+from scratchproof.table.layers import Case, Layer
+from scratchproof.vjp import Array, Function, Gradients, Inputs, Precision, Pullback
+
+REFUSED: dict[str, Callable[[str], Exception]] = {
+    c.__name__: c for c in (SubjectError, ContractError, Unsupported)
+}
+
+
+class SandboxedSubject:
+    """The subject that `load(spec, **options)` finds, loaded and called in a child process under limits.
+
+    The child is started anew after it died. A layer that ran out of time is not called again.
+    Raises: SubjectError if it cannot be loaded.
+    """
+
+    def __init__(self, spec: str, *, limits: Limits | None = None, **options: Any) -> None:
+        self.name = spec
+        self.limits = limits or Limits()
+        self.options = options
+        self.spent: dict[str | None, float] = {}
+        self.late: dict[str, OutOfTime] = {}
+        self.found: dict[tuple[Any, ...], _SandboxedFunction | None] = {}
+        self.forget: list[int] = []
+        try:
+            self.process = self._started()
+        except Failure as failure:
+            raise SubjectError(f"{spec} cannot be loaded: it {failure}") from None
+        self.precisions: tuple[str, ...] = tuple(self._asked("precisions", None))
+
+    def function(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
+        return self._function("function", layer, case, precision)
+
+    def scores(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
+        return self._function("scores", layer, case, precision)
+
+    def documents_errors(self, layer: Layer) -> bool:
+        return bool(self._asked("documents_errors", layer))
+
+    def close(self) -> None:
+        """End its process; nothing of it is left."""
+        self.process.close()
+
+    def request(self, layer: str | None, message: wire.Message) -> wire.Message:
+        """Put a request to the living process, on the time of a layer.
+
+        Raises: Failure, and what the adapters say of the subject.
+        """
+        if layer in self.late:
+            raise self.late[layer]
+        left = min(self.limits.row - self.spent.get(layer, 0.0), self.limits.subject - sum(self.spent.values()))
+        began = time.monotonic()
+        message.what["forget"] = self._forgotten()
+        try:
+            return _accepted(self.process.request(message, max(0.0, min(self.limits.call, left))))
+        except OutOfTime as late:
+            if layer is not None:
+                self.late[layer] = late
+            raise
+        finally:
+            self.spent[layer] = self.spent.get(layer, 0.0) + time.monotonic() - began
+
+    def revive(self) -> None:
+        """See to it that there is a process. Raises: Died."""
+        if not self.process.alive:
+            self.found, self.forget = {}, []
+            try:
+                self.process = self._started()
+            except (SubjectError, Failure) as error:
+                raise Died(f"could not be loaded a second time: {error}") from None
+
+    def _started(self) -> Process:
+        process = Process(self.limits)
+        spec = str(Path(self.name).resolve()) if Path(self.name).exists() else self.name
+        message = wire.Message(what={"do": "load", "spec": spec, "options": repr(self.options)})
+        try:
+            _accepted(process.request(message, self.limits.call))
+        except SubjectError as error:
+            raise SubjectError(str(error).replace(spec, self.name)) from None
+        return process
+
+    def _asked(self, question: str, layer: Layer | None) -> Any:
+        self.revive()
+        name = None if layer is None else layer.name
+        reply = self.request(name, wire.Message(what={"do": "ask", "question": question, "layer": name}))
+        return reply.what.get("value")
+
+    def _function(self, which: str, layer: Layer, case: Case, precision: Precision) -> "_SandboxedFunction | None":
+        """What `which` finds; found once for the same case, however often it is asked for."""
+        self.revive()
+        key = (which, layer.name, id(case), precision.name)
+        if key not in self.found:
+            sample = case.inputs(np.random.default_rng(0))
+            what = {
+                "do": "function",
+                "which": which,
+                "layer": layer.name,
+                "case": case.name,
+                "options": repr(dict(case.options)),
+                "names": list(sample),
+                "precision": precision.name,
+            }
+            number = self.request(layer.name, wire.Message(what=what, arrays=list(sample.values()))).what["function"]
+            self.found[key] = None if number is None else _SandboxedFunction(self, layer.name, number, case)
+        return self.found[key]
+
+    def _forgotten(self) -> list[int]:
+        now, self.forget = self.forget[:1000], self.forget[1000:]
+        return now
+
+
+class _SandboxedFunction:
+    """A function of the contract that lives in the child. It keeps its case, whose identity is its key."""
+
+    def __init__(self, subject: SandboxedSubject, layer: str, number: int, case: Case) -> None:
+        self.subject, self.layer, self.number, self.case = subject, layer, number, case
+        self.process = subject.process
+
+    def __call__(self, **inputs: Array) -> tuple[Array, Pullback]:
+        reply = self._request("call", inputs, [])
+        if len(reply.arrays) != 1 or type(reply.what.get("pullback")) is not int:
+            raise Died("answered out of form")
+        return reply.arrays[0], _SandboxedPullback(self, reply.what["pullback"])
+
+    def observe(self, inputs: Inputs, dout: Array | None) -> Observed:
+        """What the child saw of its own arrays (see `observe.py`)."""
+        seen = self._request("observe", inputs, [] if dout is None else [dout]).what.get("seen")
+        try:
+            return Observed(
+                written=tuple(map(str, seen["written"])),
+                written_back=tuple(map(str, seen["written_back"])),
+                cache=bool(seen["cache"]),
+                shared=tuple((str(a), str(b)) for a, b in seen["shared"]),
+            )
+        except (TypeError, KeyError, ValueError):
+            raise Died("answered out of form") from None
+
+    def _request(self, do: str, inputs: Inputs, more: list[Array]) -> wire.Message:
+        what = {"do": do, "function": self.number, "names": list(inputs)}
+        return self.request(wire.Message(what=what, arrays=[*inputs.values(), *more]))
+
+    def request(self, message: wire.Message) -> wire.Message:
+        if not self.process.alive:
+            raise Died("ended its process in an earlier call")
+        return self.subject.request(self.layer, message)
+
+
+class _SandboxedPullback:
+    """Its pullback; the cache is kept there for as long as this is kept here."""
+
+    def __init__(self, function: _SandboxedFunction, number: int) -> None:
+        self.function, self.number = function, number
+
+    def __call__(self, dout: Array) -> Gradients:
+        reply = self.function.request(wire.Message(what={"do": "pull", "pullback": self.number}, arrays=[dout]))
+        names = reply.what.get("names")
+        if not isinstance(names, list) or len(names) != len(reply.arrays):
+            raise Died("answered out of form")
+        return {str(name)[1:]: gradient for name, gradient in zip(names, reply.arrays, strict=True)}
+
+    def __del__(self) -> None:
+        if self.function.process is self.function.subject.process:
+            self.function.subject.forget.append(self.number)
+
+
+def _accepted(reply: wire.Message) -> wire.Message:
+    """The reply, unless it says that there is none."""
+    refusal = reply.what.get("refusal")
+    if refusal is None:
+        return reply
+    text, kinds = plain(str(reply.what.get("text", ""))), reply.what.get("kinds")
+    if refusal in REFUSED:
+        raise REFUSED[refusal](text)
+    raise Raised(text, tuple(map(str, kinds)) if isinstance(kinds, list) else ())
