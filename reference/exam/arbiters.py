@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from scratchproof.exam.exam import Trial
+from scratchproof.sandbox.failures import Raised
+from scratchproof.subjects.subject import ContractError
 from scratchproof.vjp import Array, Function, Outputs, by_name
 
 Arbiter = Callable[[Function, Trial, str, Array], tuple[float, float] | None]
@@ -34,7 +36,7 @@ def complex_step(function: Function, trial: Trial, name: str, direction: Array) 
     inputs = {k: v.astype(np.complex128) if v.dtype.kind == "f" else v for k, v in trial.given().items()}
     try:
         outs, _ = by_name(function)(**{**inputs, name: inputs[name] + 1j * h * direction})
-    except Exception:
+    except (Raised, ContractError):
         return None
     if not all(key in outs and np.iscomplexobj(outs[key]) for key in trial.cotangents[0]):
         return None

@@ -12,11 +12,12 @@ import numpy as np
 from scratchproof.exam.arbiters import central_difference, complex_step
 from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
 from scratchproof.exam.exam import Exam, Report, Trial
-from scratchproof.exam.judge import judge, quantities, raised, verdict_of
+from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
 from scratchproof.oracle.tolerance import COARSE_UNIT, tolerances
-from scratchproof.subjects.subject import ContractError, Subject
+from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, guarded, said, telling
+from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Layer
-from scratchproof.vjp import ONLY, PRECISIONS, Answer, Array, Inputs, answer, floating, from_torch
+from scratchproof.vjp import ONLY, PRECISIONS, Answer, Array, answer, floating, from_torch
 
 Check = Callable[[Exam], Iterator[Result]]
 
@@ -27,24 +28,43 @@ def examine(subject: Subject, layer: Layer, precision: str, *, seed: int = 0, de
     device: where the float64 oracle runs. The same seed gives the same inputs, cotangents and disturbances.
     """
     exam = Exam(subject=subject, layer=layer, precision=PRECISIONS[precision], seed=seed, device=device)
-    if subject.function(layer, layer.cases[0], exam.precision) is None:
-        return Report(layer=layer.name, precision=precision, verdict=Verdict.MISSING, results=())
+    try:
+        if guarded(subject.function, layer, layer.cases[0], exam.precision) is None:
+            return Report(layer=layer.name, precision=precision, verdict=Verdict.MISSING, results=())
+    except Unsupported:
+        pass  # for the checks to tell
+    except Failure as failure:
+        exam.results.append(unanswered(exam, exam.trials[0], "values", exam.trials[0].out, failure))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a stranger's overflow is judged by its result
         for check in CHECKS:
-            try:
-                found = list(check(exam))
-            except ContractError:
-                if not any(r.verdict is Verdict.FAIL for r in exam.results):
-                    raise
-                continue  # check_values has told of it; there is nothing to put to further checks
-            if not found and check in TELL_ONLY_FAULTS:
-                found = [exam.result(TELL_ONLY_FAULTS[check], exam.trials[0], "")]
-            exam.results.extend(found)
-            if any(r.verdict is Verdict.CRASH for r in exam.results):
+            if any(r.verdict in (Verdict.CRASH, Verdict.TIMEOUT) for r in exam.results):
                 break
+            exam.results.extend(_found(exam, check))
     verdict = max((r.verdict for r in exam.results), key=lambda v: v.gravity)
     return Report(layer=layer.name, precision=precision, verdict=verdict, results=tuple(exam.results))
+
+
+def _found(exam: Exam, check: Check) -> list[Result]:
+    """What a check finds. Whatever the subject does meanwhile, and whatever it returned, ends in a result."""
+    found: list[Result] = []
+    name = check.__name__.removeprefix("check_").replace("_", " ")
+    fields: dict[str, Any] = {"verdict": Verdict.FAIL, "severity": Severity.CRASH}
+    try:
+        found.extend(check(exam))
+        if not found and check in TELL_ONLY_FAULTS:
+            found = [exam.result(TELL_ONLY_FAULTS[check], exam.trials[0], "")]
+        return found
+    except ContractError as error:
+        if any(r.verdict is Verdict.FAIL for r in exam.results):
+            return found  # check_values has told of it; there is nothing to put to further checks
+        fields |= {"severity": Severity.SHAPE, "message": f"{error}"}
+    except Failure as failure:
+        verdict = {OutOfTime: Verdict.TIMEOUT, Died: Verdict.CRASH}.get(type(failure), Verdict.FAIL)
+        fields |= {"verdict": verdict, "message": said(failure)}
+    except Exception as error:
+        fields |= {"verdict": Verdict.CRASH, "message": f"what it returned cannot be examined: {telling(error)}"}
+    return [*found, exam.result(name, exam.trials[0], "", **fields)]
 
 
 def check_values(exam: Exam) -> Iterator[Result]:
@@ -84,12 +104,14 @@ def check_scores(exam: Exam) -> Iterator[Result]:
     if exam.layer.scores is None:
         return
     for trial in exam.trials[:1]:
-        function = exam.subject.scores(exam.layer, trial.case, exam.precision)
-        assert function is not None
         try:
-            found, _ = function(**trial.given())
-        except Exception as error:
-            message = f"loss(X) without labels raised {raised(error)}; test mode must return the class scores"
+            function = guarded(exam.subject.scores, exam.layer, trial.case, exam.precision)
+            if function is None:
+                return
+            found, _ = guarded(function, **trial.given())
+        except (Raised, ContractError) as error:
+            told = said(error) if isinstance(error, Raised) else f"{error}"
+            message = f"loss(X) without labels {told}; test mode must return the class scores"
             yield exam.result("scores", trial, "scores", verdict=Verdict.FAIL, severity=Severity.CRASH, message=message)
             continue
         oracle = from_torch(exam.layer.scores, device=exam.device, constant=exam.layer.constant)
@@ -128,19 +150,19 @@ def check_corners(exam: Exam) -> Iterator[Result]:
 def check_unwritten(exam: Exam) -> Iterator[Result]:
     """Inputs, cotangents and caches are the same after both passes as before."""
     trial = exam.trials[0]
-    function, inputs, cotangents = exam.function(trial), trial.given(), trial.given_cotangents()
-    before = {name: value.copy() for name, value in inputs.items()}
-    _, pullback = function(**inputs)
-    yield from _written(exam, trial, "forward", inputs, before)
-    before = {name: value.copy() for name, value in inputs.items()}
-    cache = _arrays(getattr(pullback, "cache", None))
-    cache_before = [array.copy() for array in cache]
-    for dout in cotangents[:1]:
-        douts = {f"d{name}": value for name, value in dout.items()}
-        before |= _copied(douts)
-        pullback(dout)
-        yield from _written(exam, trial, "backward", {**inputs, **douts}, before)
-    if not all(map(same_float, cache, cache_before)):
+    seen = exam.observed(trial)
+    for way, written in {"forward": seen.written, "backward": seen.written_back}.items():
+        for name in written:
+            yield exam.result(
+                "unwritten",
+                trial,
+                name,
+                verdict=Verdict.FAIL,
+                severity=Severity.VALUE,
+                message=f"{way} wrote to the array it was given",
+                cause=f"{name} overwritten: whoever uses it next, the cache included, reads something else",
+            )
+    if seen.cache:
         yield exam.result(
             "unwritten",
             trial,
@@ -155,20 +177,17 @@ def check_unwritten(exam: Exam) -> Iterator[Result]:
 def check_aliases(exam: Exam) -> Iterator[Result]:
     """No output shares memory with an input or with another output: writing to one would change the other."""
     trial = exam.trials[0]
-    function, inputs, cotangents = exam.function(trial), trial.given(), trial.given_cotangents()
-    outs, pullback = function(**inputs)
-    outputs = {quantity: outs[name] for quantity, name in trial.outputs.items()}
-    sources = dict(inputs)
-    for dout in cotangents[:1]:
-        outputs |= {f"d{name}": grad for name, grad in pullback(dout).items()}
-        sources |= {f"d{name}": value for name, value in dout.items()}
-    for quantity, array in outputs.items():
-        for other, source in [*sources.items(), *((k, v) for k, v in outputs.items() if k > quantity)]:
-            if np.may_share_memory(array, source) and np.shares_memory(array, source):
-                message = f"shares its memory with {other}: writing to one changes the other"
-                yield exam.result(
-                    "aliases", trial, quantity, verdict=Verdict.SUSPECT, severity=Severity.EDGE, message=message
-                )
+    called = {name: quantity for quantity, name in trial.outputs.items()}
+    for name, other in exam.observed(trial).shared:
+        message = f"shares its memory with {called.get(other, other)}: writing to one changes the other"
+        yield exam.result(
+            "aliases",
+            trial,
+            called.get(name, name),
+            verdict=Verdict.SUSPECT,
+            severity=Severity.EDGE,
+            message=message,
+        )
 
 
 def check_linear(exam: Exam) -> Iterator[Result]:
@@ -228,11 +247,11 @@ def check_errors(exam: Exam) -> Iterator[Result]:
     for what, spoil in exam.layer.errors.items():
         try:
             function(**spoil(trial.given()))
-        except ValueError:
-            yield exam.result("errors", trial, what)
-            continue
-        except Exception as error:
-            message, verdict = f"promises a ValueError but raised {raised(error)}", Verdict.SUSPECT
+        except Raised as error:
+            if "ValueError" in error.kinds:
+                yield exam.result("errors", trial, what)
+                continue
+            message, verdict = f"promises a ValueError but {said(error)}", Verdict.SUSPECT
         else:
             message, verdict = "was accepted, though the docstring promises a ValueError", Verdict.FAIL
         yield exam.result("errors", trial, what, verdict=verdict, severity=Severity.EDGE, message=message)
@@ -291,29 +310,6 @@ def _controls(exam: Exam, truth: Array) -> Iterator[tuple[str, Array]]:
     permuted.flat[order] = flat[order[::-1]]
     if np.abs(permuted - truth).max() > slight * np.abs(truth).max():
         yield "with its elements permuted", permuted
-
-
-def _written(exam: Exam, trial: Trial, way: str, after: Inputs, before: Inputs) -> Iterator[Result]:
-    for name, value in after.items():
-        if not same_float(value, before[name]):
-            yield exam.result(
-                "unwritten",
-                trial,
-                name,
-                verdict=Verdict.FAIL,
-                severity=Severity.VALUE,
-                message=f"{way} wrote to the array it was given",
-                cause=f"{name} overwritten: whoever uses it next, the cache included, reads something else",
-            )
-
-
-def _arrays(value: Any) -> list[Array]:
-    """Every array within a cache of tuples, lists and dictionaries."""
-    if isinstance(value, np.ndarray):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [array for item in value for array in _arrays(item)] if isinstance(value, tuple | list) else []
 
 
 def _copied(arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -12,6 +12,8 @@ from scratchproof.errors import InputError
 from scratchproof.exam.compare import Result, Verdict
 from scratchproof.exam.corners import CORNERS, ORDINARY, Corner
 from scratchproof.oracle.tolerance import Tolerance, tolerances
+from scratchproof.sandbox.failures import guarded, guarded_function
+from scratchproof.sandbox.observe import Observed, observe
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import (
@@ -171,13 +173,11 @@ class Exam:
         return np.random.default_rng([self.seed, zlib.crc32(f"{self.layer.name}/{name}".encode())])
 
     def function(self, trial: Trial) -> Callable[..., tuple[Outputs, NamedPullback]]:
-        """The subject's own, by name. Raises: ContractError if it cannot be had for these options, or lacks outputs."""
-        try:
-            function = self.subject.function(self.layer, trial.case, self.precision)
-        except Unsupported as error:
-            raise ContractError(str(error)) from error
-        assert function is not None
-        renamed = by_name(function)
+        """The subject's own, by name. It fails by a `Failure` alone, or by a ContractError.
+
+        Raises: ContractError if it cannot be had for these options, or lacks outputs.
+        """
+        renamed = by_name(self._function(trial))
 
         def complete(**inputs: Array) -> tuple[Outputs, NamedPullback]:
             outs, pullback = renamed(**inputs)
@@ -186,6 +186,20 @@ class Exam:
             return outs, pullback
 
         return complete
+
+    def observed(self, trial: Trial) -> Observed:
+        """What one call of the subject's function, forward and backward, did to arrays in memory. Raises: likewise."""
+        dout = next(iter(trial.given_cotangents()), None)
+        return guarded(observe, self._function(trial), trial.given(), dout)
+
+    def _function(self, trial: Trial) -> Function:
+        try:
+            function = guarded(self.subject.function, self.layer, trial.case, self.precision)
+        except Unsupported as error:
+            raise ContractError(str(error)) from error
+        if function is None:
+            raise ContractError("is no longer there")
+        return function if hasattr(function, "observe") else guarded_function(function)
 
     def failed(self, quantity: str, case: str | None = None) -> bool:
         """Whether the quantity was already found wrong, in that case or in any: corners would only say it again."""

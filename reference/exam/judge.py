@@ -1,6 +1,5 @@
 """From comparisons to verdicts: what a difference means on random inputs, and what at a corner."""
 
-import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from scratchproof.exam.diagnose import explain
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.oracle.kinks import subgradients
 from scratchproof.oracle.tolerance import Tolerance
+from scratchproof.sandbox.failures import Died, Failure, OutOfTime, said
 from scratchproof.subjects.subject import ContractError
 from scratchproof.vjp import Answer, Array, Gradients, floating
 
@@ -36,15 +36,15 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
     first_gradient = "".join(f"d{name}" for name in floating(trial.inputs, trial.layer.constant)[:1])
     try:
         outs, pullback = exam.function(trial)(**trial.given())
-    except (Exception, SystemExit) as error:
-        yield _raised(exam, trial, check, trial.out, error, corner)
+    except (Failure, ContractError) as error:
+        yield unanswered(exam, trial, check, trial.out, error, corner=corner)
         return
     grads: tuple[Gradients, ...] = ()
     broken: Result | None = None
     try:
         grads = tuple(pullback(dout) for dout in trial.given_cotangents())
-    except (Exception, SystemExit) as error:
-        broken = _raised(exam, trial, check, first_gradient, error, corner)
+    except (Failure, ContractError) as error:
+        broken = unanswered(exam, trial, check, first_gradient, error, corner=corner)
     told: set[str] = set()
     for measured in quantities(trial, Answer(outs=outs, grads=grads)):
         if measured.quantity in told or (corner and exam.failed(measured.quantity)):
@@ -114,23 +114,21 @@ CORNER: dict[str | None, tuple[Verdict, Severity | None]] = {
 }
 
 
-def raised(error: BaseException) -> str:
-    """`ValueError: message (line 12 of layers.py)`: the last line of the traceback, and where it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" (line {frames[-1].lineno} of {frames[-1].filename.rsplit('/', 1)[-1]})" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
-
-
-def _raised(exam: Exam, trial: Trial, check: str, quantity: str, error: BaseException, corner: bool) -> Result:
+def unanswered(
+    exam: Exam, trial: Trial, check: str, quantity: str, error: Failure | ContractError, *, corner: bool = False
+) -> Result:
+    """The verdict on a call that gave nothing to judge."""
     if isinstance(error, ContractError):
         return exam.result(check, trial, quantity, verdict=Verdict.FAIL, severity=Severity.SHAPE, message=f"{error}")
     verdict, severity = Verdict.CRASH, Severity.CRASH
-    if corner:
+    if isinstance(error, OutOfTime):
+        verdict = Verdict.TIMEOUT
+    elif corner and not isinstance(error, Died):
         # Code that has never met an empty batch is unfinished rather than wrong.
         lenient = (Verdict.SUSPECT, Severity.EDGE)
         verdict, severity = lenient if trial.corner.empty else (Verdict.FAIL, Severity.CRASH)
     way = "forward" if quantity in trial.outputs else "backward"
-    message = f"{way} raised {raised(error)}"
+    message = f"{way} {said(error)}"
     return exam.result(check, trial, quantity, verdict=verdict, severity=severity, message=message)
 
 

@@ -5,9 +5,9 @@ Functions and pullbacks stay here and are known by a number; what crosses is nam
 
 import ast
 import socket
+import sys
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from scratchproof.sandbox.failures import Raised, guarded, guarded_function
 from scratchproof.sandbox.observe import observe
 from scratchproof.subjects.subject import ContractError, Subject, SubjectError, Unsupported, load
 from scratchproof.table.layers import Case, row
-from scratchproof.vjp import PRECISIONS, Array, Function, Inputs, Pullback
+from scratchproof.vjp import PRECISIONS, Array, Function, Inputs, Pullback, named
 
 # The refusals that cross by name. The last resort stands last.
 REFUSALS = (SubjectError, ContractError, Unsupported, Raised)
@@ -37,24 +37,14 @@ def serve(channel: socket.socket) -> None:
 
 def _answered(served: "_Served", request: wire.Message) -> wire.Message:
     try:
-        reply = guarded(served.answer, request)
+        return guarded(served.answer, request)
     except REFUSALS as error:
         return _refusal(error)
-    too_large = _too_large(reply)
-    return _refusal(ContractError(too_large)) if too_large else reply
 
 
 def _refusal(error: Exception) -> wire.Message:
     form = next(c for c in REFUSALS if isinstance(error, c))
     return wire.Message(what={"refusal": form.__name__, "text": str(error), "kinds": getattr(error, "kinds", ())})
-
-
-def _too_large(reply: wire.Message) -> str:
-    """What to say of a reply that no message may hold; before anything is copied."""
-    if sum(array.nbytes for array in reply.arrays) <= wire.LARGEST_BODY:
-        return ""
-    name, largest = max(zip(reply.what["names"], reply.arrays, strict=True), key=lambda pair: pair[1].nbytes)
-    return f"{name} has shape {largest.shape}, {largest.nbytes:,} bytes: too large to be looked at"
 
 
 class _Served:
@@ -81,7 +71,11 @@ class _Served:
         return requests[what.pop("do")](request.arrays, **what)
 
     def load(self, arrays: list[Array], spec: str, options: str) -> wire.Message:
-        self.subject = load(spec, **ast.literal_eval(options))
+        path = list(sys.path)
+        try:
+            self.subject = load(spec, **ast.literal_eval(options))
+        finally:
+            sys.path[:] = path
         return wire.Message(what={})
 
     def ask(self, arrays: list[Array], question: str, layer: str | None) -> wire.Message:
@@ -101,15 +95,19 @@ class _Served:
         out, pullback = self.functions[function](**dict(zip(names, arrays, strict=True)))
         self.pulled += 1
         self.pullbacks[self.pulled] = pullback
-        return wire.Message(what={"pullback": self.pulled, "names": ["out"]}, arrays=[out])
+        outs, lone = named(out), not isinstance(out, Mapping)
+        what = {"pullback": self.pulled, "names": list(outs), "lone": lone}
+        return wire.Message(what=what, arrays=list(outs.values()))
 
-    def pull(self, arrays: list[Array], pullback: int) -> wire.Message:
-        gradients = self.pullbacks[pullback](*arrays)
+    def pull(self, arrays: list[Array], pullback: int, names: list[str] | None) -> wire.Message:
+        dout = arrays[0] if names is None else dict(zip(names, arrays, strict=True))
+        gradients = self.pullbacks[pullback](dout)
         return wire.Message(what={"names": [f"d{name}" for name in gradients]}, arrays=list(gradients.values()))
 
-    def observe(self, arrays: list[Array], function: int, names: list[str]) -> wire.Message:
-        inputs, dout = dict(zip(names, arrays, strict=False)), arrays[len(names) :]
-        seen = observe(self.functions[function], inputs, dout[0] if dout else None)
+    def observe(self, arrays: list[Array], function: int, names: list[str], douts: list[str] | None) -> wire.Message:
+        inputs, rest = dict(zip(names, arrays, strict=False)), arrays[len(names) :]
+        dout = None if douts is None else dict(zip(douts, rest, strict=True))
+        seen = observe(self.functions[function], inputs, dout)
         return wire.Message(what={"seen": seen.as_dict()})
 
 
@@ -120,5 +118,3 @@ def _case(name: str, options: str, names: list[str], arrays: list[Array]) -> Cas
         return dict(zip(names, arrays, strict=True))
 
     return Case(name=name, inputs=sample, options=ast.literal_eval(options))
-
-

@@ -4,12 +4,13 @@ import builtins
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from scratchproof.subjects.subject import ContractError, Unsupported
-from scratchproof.vjp import Array, Function, Gradients, Pullback
+from scratchproof.subjects.subject import ContractError, SubjectError, Unsupported
+from scratchproof.vjp import Array, Function, Gradients, Pullback, named
 
 T = TypeVar("T")
 LONGEST = 500  # characters of a message
-OURS = (ContractError, Unsupported)  # said by the adapters, not by the stranger
+LARGEST = 2**28  # bytes of what one call returns
+OURS = (SubjectError, ContractError, Unsupported)  # said by the adapters, not by the stranger
 
 
 class Failure(Exception):
@@ -32,6 +33,11 @@ class OutOfTime(Failure):
     """It was still at work when its time was over."""
 
 
+def said(failure: Failure) -> str:
+    """The failure as the rest of a sentence: what it raised, or what it did."""
+    return f"raised {failure}" if isinstance(failure, Raised) else f"{failure}"
+
+
 def guarded(call: Callable[..., T], *arguments: Any, **named: Any) -> T:
     """`call(...)`, where whatever it raises arrives as `Raised`, except what the adapters say and Ctrl-C."""
     try:
@@ -45,8 +51,9 @@ def guarded(call: Callable[..., T], *arguments: Any, **named: Any) -> T:
 def guarded_function(function: Function) -> Function:
     """A function of the contract that fails only by a `Failure` or by what the adapters say of it."""
 
-    def call(**inputs: Array) -> tuple[Array, Pullback]:
+    def call(**inputs: Array) -> tuple[Any, Pullback]:
         out, pullback = guarded(function, **inputs)
+        _bounded(named(out))
         return out, GuardedPullback(pullback)
 
     return call
@@ -59,8 +66,16 @@ class GuardedPullback:
         self.pullback = pullback
         self.cache = getattr(pullback, "cache", None)
 
-    def __call__(self, dout: Array) -> Gradients:
-        return guarded(self.pullback, dout)
+    def __call__(self, dout: Any) -> Gradients:
+        return _bounded(guarded(self.pullback, dout))
+
+
+def _bounded(found: dict[str, Array]) -> dict[str, Array]:
+    """What was returned, unless it is too large to be looked at."""
+    if sum(array.nbytes for array in found.values()) > LARGEST:
+        name, largest = max(found.items(), key=lambda item: item[1].nbytes)
+        raise ContractError(f"{name} has shape {largest.shape}, {largest.nbytes:,} bytes: too large to be looked at")
+    return found
 
 
 def telling(error: BaseException) -> str:

@@ -56,6 +56,7 @@ def _limit(limits: Limits) -> None:
     _at_most(resource.RLIMIT_CORE, 0)
     _at_most(resource.RLIMIT_NPROC, _tasks_of(os.getuid()) + limits.processes)
 
+
 def _at_most(what: int, amount: int) -> None:
     _, hard = resource.getrlimit(what)
     amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)

@@ -1,24 +1,22 @@
 """A subject in a process of its own, which the exam meets as any other: `SandboxedSubject` is a `Subject`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scratchproof.sandbox import wire
-from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, plain
+from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, plain, said
 from scratchproof.sandbox.limits import Limits
 from scratchproof.sandbox.observe import Observed
 from scratchproof.sandbox.process import Process
 from scratchproof.subjects.subject import ContractError, SubjectError, Unsupported
 from scratchproof.table.layers import Case, Layer
-from scratchproof.vjp import Array, Function, Gradients, Inputs, Precision, Pullback
+from scratchproof.vjp import Array, Function, Gradients, Inputs, Outputs, Precision, Pullback
 
-REFUSED: dict[str, Callable[[str], Exception]] = {
-    c.__name__: c for c in (SubjectError, ContractError, Unsupported)
-}
+REFUSED: dict[str, Callable[[str], Exception]] = {c.__name__: c for c in (SubjectError, ContractError, Unsupported)}
 
 
 class SandboxedSubject:
@@ -39,7 +37,7 @@ class SandboxedSubject:
         try:
             self.process = self._started()
         except Failure as failure:
-            raise SubjectError(f"{spec} cannot be loaded: it {failure}") from None
+            raise SubjectError(f"{spec} cannot be loaded: {said(failure)}") from None
         self.precisions: tuple[str, ...] = tuple(self._asked("precisions", None))
 
     def function(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
@@ -130,15 +128,22 @@ class _SandboxedFunction:
         self.subject, self.layer, self.number, self.case = subject, layer, number, case
         self.process = subject.process
 
-    def __call__(self, **inputs: Array) -> tuple[Array, Pullback]:
-        reply = self._request("call", inputs, [])
-        if len(reply.arrays) != 1 or type(reply.what.get("pullback")) is not int:
+    def __call__(self, **inputs: Array) -> tuple[Any, Pullback]:
+        what = {"do": "call", "function": self.number, "names": list(inputs)}
+        reply = self.request(wire.Message(what=what, arrays=list(inputs.values())))
+        number, outs = reply.what.get("pullback"), _by_name(reply)
+        if type(number) is not int or not outs:
             raise Died("answered out of form")
-        return reply.arrays[0], _SandboxedPullback(self, reply.what["pullback"])
+        pullback = _SandboxedPullback(self, number)
+        return (next(iter(outs.values())) if reply.what.get("lone") is True else outs), pullback
 
-    def observe(self, inputs: Inputs, dout: Array | None) -> Observed:
+    def observe(self, inputs: Inputs, dout: Outputs | None) -> Observed:
         """What the child saw of its own arrays (see `observe.py`)."""
-        seen = self._request("observe", inputs, [] if dout is None else [dout]).what.get("seen")
+        douts = None if dout is None else list(dout)
+        what = {"do": "observe", "function": self.number, "names": list(inputs), "douts": douts}
+        seen: Any = self.request(wire.Message(what=what, arrays=[*inputs.values(), *(dout or {}).values()])).what.get(
+            "seen"
+        )
         try:
             return Observed(
                 written=tuple(map(str, seen["written"])),
@@ -148,10 +153,6 @@ class _SandboxedFunction:
             )
         except (TypeError, KeyError, ValueError):
             raise Died("answered out of form") from None
-
-    def _request(self, do: str, inputs: Inputs, more: list[Array]) -> wire.Message:
-        what = {"do": do, "function": self.number, "names": list(inputs)}
-        return self.request(wire.Message(what=what, arrays=[*inputs.values(), *more]))
 
     def request(self, message: wire.Message) -> wire.Message:
         if not self.process.alive:
@@ -165,16 +166,23 @@ class _SandboxedPullback:
     def __init__(self, function: _SandboxedFunction, number: int) -> None:
         self.function, self.number = function, number
 
-    def __call__(self, dout: Array) -> Gradients:
-        reply = self.function.request(wire.Message(what={"do": "pull", "pullback": self.number}, arrays=[dout]))
-        names = reply.what.get("names")
-        if not isinstance(names, list) or len(names) != len(reply.arrays):
-            raise Died("answered out of form")
-        return {str(name)[1:]: gradient for name, gradient in zip(names, reply.arrays, strict=True)}
+    def __call__(self, dout: Any) -> Gradients:
+        names = list(dout) if isinstance(dout, Mapping) else None
+        arrays = [dout] if names is None else list(dout.values())
+        what = {"do": "pull", "pullback": self.number, "names": names}
+        gradients = _by_name(self.function.request(wire.Message(what=what, arrays=arrays)))
+        return {name[1:]: gradient for name, gradient in gradients.items()}
 
     def __del__(self) -> None:
         if self.function.process is self.function.subject.process:
             self.function.subject.forget.append(self.number)
+
+
+def _by_name(reply: wire.Message) -> dict[str, Array]:
+    names = reply.what.get("names")
+    if not isinstance(names, list) or len(names) != len(reply.arrays) or not all(type(n) is str for n in names):
+        raise Died("answered out of form")
+    return dict(zip(names, reply.arrays, strict=True))
 
 
 def _accepted(reply: wire.Message) -> wire.Message:

@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from scratchproof.sandbox.failures import LARGEST
 from scratchproof.vjp import Array
 
 PREFIX = struct.Struct("<4sIQ")
 MAGIC = b"spf1"
 LARGEST_HEADER = 2**18
-LARGEST_BODY = 2**28  # bytes of all arrays in one message
+LARGEST_BODY = LARGEST
 MOST_ARRAYS = 256
-_NAMES = "float16 float32 float64 longdouble complex64 complex128 clongdouble bool int8 int16 int32 int64".split()
-DTYPES = {np.dtype(name).str for name in (*_NAMES, "uint8", "uint16", "uint32", "uint64")}
+_FLOATS = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.clongdouble)
+_WHOLE = (np.bool, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
+DTYPES = {np.dtype(kind).str for kind in (*_FLOATS, *_WHOLE)}
 
 
 class Malformed(Exception):
@@ -100,7 +102,9 @@ def _sound_form(form: Any) -> _Form:
     if not isinstance(form, list) or len(form) != 4 or form[0] not in DTYPES or not isinstance(form[3], bool):
         raise Malformed("no form of an array")
     dtype, shape, strides, writeable = form
-    if not (_integers(shape) and _integers(strides) and len(shape) == len(strides) <= 32 and min(shape, default=0) >= 0):
+    if not (
+        _integers(shape) and _integers(strides) and len(shape) == len(strides) <= 32 and min(shape, default=0) >= 0
+    ):
         raise Malformed("no shape of an array")
     return _Form(np.dtype(dtype), tuple(shape), tuple(strides), writeable)
 
