@@ -54,6 +54,7 @@ def _limit(limits: Limits) -> None:
     _at_most(resource.RLIMIT_FSIZE, limits.written)
     _at_most(resource.RLIMIT_NOFILE, 256)
     _at_most(resource.RLIMIT_CORE, 0)
+    _at_most(resource.RLIMIT_STACK, 64 * 2**20)  # recursion without end is told within a second
     _at_most(resource.RLIMIT_NPROC, _tasks_of(os.getuid()) + limits.processes)
 
 

@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -369,7 +370,8 @@ def _load_file(path: Path) -> ModuleType:
     except BaseException as error:
         raise SubjectError(f"{path} does not import: {type(error).__name__}: {error}") from error
     finally:
-        sys.path.remove(str(path.parent.resolve()))
+        with suppress(ValueError):  # it may have cleared the path
+            sys.path.remove(str(path.parent.resolve()))
     return module
 
 
@@ -384,4 +386,5 @@ def _load_module(name: str) -> ModuleType:
     except BaseException as error:
         raise SubjectError(f"module {name!r} does not import: {type(error).__name__}: {error}") from error
     finally:
-        sys.path.remove("")
+        with suppress(ValueError):
+            sys.path.remove("")
