@@ -13,9 +13,20 @@ from typing import Any
 import click
 
 from scratchproof.errors import InputError
+from scratchproof.sandbox.warm import prepare
 
 NETS = ("two_layer", "xor", "convnet")
 
+in_process_option = click.option(
+    "--in-process", is_flag=True, help="Run a file in this process: for your own code, with a debugger, say."
+)
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(0.0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds for one call of a file's code; its whole exam may take 30 times as long.",
+)
 seed_option = click.option("--seed", default=0, show_default=True, help="Draw every random input from this seed.")
 device_option = click.option(
     "--device",
@@ -47,9 +58,18 @@ def main() -> None:
 )
 @device_option
 @seed_option
+@in_process_option
+@time_limit_option
 @json_option
 def check(
-    subject: str, layers: tuple[str, ...], dtypes: tuple[str, ...], device: str, seed: int, json_file: Path | None
+    subject: str,
+    layers: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    device: str,
+    seed: int,
+    in_process: bool,
+    time_limit: float,
+    json_file: Path | None,
 ) -> None:
     """Examine every layer, loss and net of SUBJECT.
 
@@ -57,11 +77,14 @@ def check(
     with CS231n names (affine_forward, softmax_loss, TwoLayerNet, ...), or torch itself in some precision:
     torch:cpu:float32, torch:cpu:bfloat16, torch:cuda:tf32.
 
-    A file or a module is run in this process: examine code that you would also be willing to run.
+    A file is run in a process of its own, under limits of time, memory and output. A module, which is on your own
+    import path, is run in this one: examine modules that you would also be willing to run.
     """
     with _plain_errors():
         _writable(json_file)
-        found = _examine(subject, layers, dtypes, device, seed)
+        if not in_process:
+            prepare(subject)
+        found = _examine(subject, layers, dtypes, device, seed, in_process=in_process, time_limit=time_limit)
         _write(json_file, found)
     sys.exit(0 if found["summary"]["passed"] else 1)
 
@@ -143,7 +166,16 @@ def lockstep(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: i
     sys.exit(0 if all(r.verdict is Verdict.PASS for r in found) else 1)
 
 
-def _examine(spec: str, layers: tuple[str, ...], dtypes: tuple[str, ...], device: str, seed: int) -> dict[str, Any]:
+def _examine(
+    spec: str,
+    layers: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    device: str,
+    seed: int,
+    *,
+    in_process: bool,
+    time_limit: float,
+) -> dict[str, Any]:
     """Load, examine and show; return the document."""
     import torch
 
@@ -152,13 +184,16 @@ def _examine(spec: str, layers: tuple[str, ...], dtypes: tuple[str, ...], device
     from scratchproof.progress import progress
     from scratchproof.report.document import document
     from scratchproof.report.terminal import show
+    from scratchproof.sandbox.find import find
+    from scratchproof.sandbox.limits import Limits
     from scratchproof.subjects import subject
     from scratchproof.table.layers import LAYERS, row
 
     torch.set_num_threads(1)  # the arrays are small: waking a second thread costs more than it saves
     oracle = _oracle(device)
     rows = [row(name) for name in layers] or LAYERS
-    examined = subject.load(f"torch:{oracle}" if spec == "torch" else spec)
+    named = f"torch:{oracle}" if spec == "torch" else spec
+    examined = find(named, in_process=in_process, limits=Limits.of(time_limit))
     precisions = dtypes or examined.precisions
     if isinstance(examined, subject.TorchSubject) and set(precisions) != set(examined.precisions):
         raise click.UsageError(f"{examined.name} has its precision in its name: leave --dtype out")

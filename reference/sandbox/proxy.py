@@ -14,7 +14,7 @@ from scratchproof.sandbox.observe import Observed
 from scratchproof.sandbox.process import Process
 from scratchproof.subjects.subject import ContractError, SubjectError, Unsupported
 from scratchproof.table.layers import Case, Layer
-from scratchproof.vjp import Array, Function, Gradients, Inputs, Outputs, Precision, Pullback
+from scratchproof.vjp import PRECISIONS, Array, Function, Gradients, Inputs, Outputs, Precision, Pullback
 
 REFUSED: dict[str, Callable[[str], Exception]] = {c.__name__: c for c in (SubjectError, ContractError, Unsupported)}
 
@@ -38,7 +38,7 @@ class SandboxedSubject:
             self.process = self._started()
         except Failure as failure:
             raise SubjectError(f"{spec} cannot be loaded: {said(failure)}") from None
-        self.precisions: tuple[str, ...] = tuple(self._asked("precisions", None))
+        self.precisions = tuple(name for name in PRECISIONS if name in self._asked("precisions", None))
 
     def function(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
         return self._function("function", layer, case, precision)

@@ -5,8 +5,8 @@ import sys
 
 def relu_forward(x):
     while True:
-        print("la" * 500)
-        print("la" * 500, file=sys.stderr)
+        sys.stdout.write("la" * 500)
+        sys.stderr.write("la" * 500)
 
 
 def relu_backward(dout, cache):

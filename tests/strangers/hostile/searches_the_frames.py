@@ -1,4 +1,4 @@
-"""Looks for the answer in everything that is alive, and hands back an array of the right shape that is not the input."""
+"""Looks for the answer in everything that is alive, and hands back some array of the right shape."""
 
 import gc
 import sys
