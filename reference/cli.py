@@ -187,11 +187,11 @@ def _examine(
     from scratchproof.sandbox.find import find
     from scratchproof.sandbox.limits import Limits
     from scratchproof.subjects import subject
-    from scratchproof.table.layers import LAYERS, row
+    from scratchproof.table.layers import LAYERS, family
 
     torch.set_num_threads(1)  # the arrays are small: waking a second thread costs more than it saves
     oracle = _oracle(device)
-    rows = [row(name) for name in layers] or LAYERS
+    rows = [layer for name in layers for layer in family(name)] or LAYERS
     named = f"torch:{oracle}" if spec == "torch" else spec
     examined = find(named, in_process=in_process, limits=Limits.of(time_limit))
     precisions = dtypes or examined.precisions

@@ -42,6 +42,14 @@ from .layers import (
 )
 from .losses import logistic_loss, softmax_loss, squared_loss, svm_loss
 from .nets import ConvNet, LinearClassifier, Net, TwoLayerNet, XorNet, three_layer_forward
+from .norms import (
+    layernorm_backward,
+    layernorm_forward,
+    spatial_batchnorm_backward,
+    spatial_batchnorm_forward,
+    spatial_groupnorm_backward,
+    spatial_groupnorm_forward,
+)
 from .optim import adam, rmsprop, sgd, sgd_momentum
 from .solver import DivergedError, Solver
 
@@ -78,6 +86,8 @@ __all__ = [
     "dropout_forward",
     "fuse",
     "gaussian",
+    "layernorm_backward",
+    "layernorm_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
     "logistic_loss",
@@ -95,6 +105,10 @@ __all__ = [
     "sigmoid_backward",
     "sigmoid_forward",
     "softmax_loss",
+    "spatial_batchnorm_backward",
+    "spatial_batchnorm_forward",
+    "spatial_groupnorm_backward",
+    "spatial_groupnorm_forward",
     "squared_loss",
     "svm_loss",
     "tanh_backward",

@@ -13,6 +13,7 @@ from scratchproof.exam.arbiters import central_difference, complex_step
 from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
 from scratchproof.exam.exam import Exam, Report, Trial
 from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
+from scratchproof.exam.random import check_dropout, check_start
 from scratchproof.oracle.tolerance import COARSE_UNIT, tolerances
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, guarded, said, telling
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
@@ -37,7 +38,7 @@ def examine(subject: Subject, layer: Layer, precision: str, *, seed: int = 0, de
         exam.results.append(unanswered(exam, exam.trials[0], "values", exam.trials[0].out, failure))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a stranger's overflow is judged by its result
-        for check in CHECKS:
+        for check in ASKED.get(layer.kind, CHECKS):
             if any(r.verdict in (Verdict.CRASH, Verdict.TIMEOUT) for r in exam.results):
                 break
             exam.results.extend(_found(exam, check))
@@ -329,6 +330,9 @@ CHECKS: tuple[Check, ...] = (
     check_repeatable,
     check_errors,
 )
+
+# What is random can only be asked by statistics.
+ASKED: dict[str, tuple[Check, ...]] = {"start": (check_start,), "dropout": (check_scores, check_dropout)}
 
 # These yield nothing where all is well; that they ran is recorded for them.
 TELL_ONLY_FAULTS: dict[Check, str] = {

@@ -82,7 +82,7 @@ class Trial:
         """Random and signed: an all-ones cotangent would hide whatever sums to zero."""
         outs, _ = by_name(self.oracle)(**self.inputs)
         wanted = floating(outs)
-        if self.layer.kind == "forward" or not wanted:
+        if not self.layer.pulls_back or not wanted:
             return ()
         rng = np.random.default_rng(self.seed)
         drawn = (

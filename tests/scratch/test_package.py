@@ -17,7 +17,7 @@ def test_the_public_names_are_those_listed() -> None:
     assert len(scratch.__all__) == len(set(scratch.__all__))
 
 
-@pytest.mark.parametrize("room", ["layers", "losses", "init", "graphs", "nets"])
+@pytest.mark.parametrize("room", ["layers", "norms", "losses", "init", "graphs", "nets"])
 def test_every_public_function_of_a_room_stands_at_the_front_door(room: str) -> None:
     module = importlib.import_module(f"scratchproof.scratch.{room}")
     own = {

@@ -1,0 +1,117 @@
+"""What is random and can only be asked by statistics: a net's first parameters, and dropout within it.
+
+Each bound is one that right code exceeds less than once in 10⁸ examinations.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from scratchproof.exam.compare import Result, Severity, Verdict, compare
+from scratchproof.exam.exam import Exam, Trial
+from scratchproof.exam.judge import verdict_of
+from scratchproof.oracle.tolerance import tolerances
+from scratchproof.vjp import ONLY, Answer, Array, Inputs, answer, from_torch
+
+CHANCE = 1e-8
+SIGMAS = 5.8  # beyond so many standard deviations lies less than CHANCE of a normal distribution
+CALLS = 60
+SAMPLE = 20_000  # so many of a weight's numbers are looked at
+
+
+def check_start(exam: Exam) -> Iterator[Result]:
+    """A new net's parameters are distributed as the row draws them: biases zero, weights by size and by shape."""
+    for trial in exam.trials:
+        (found,) = exam.function(trial)(**trial.given())[0].values()
+        split = np.split(found, np.cumsum([value.size for value in trial.inputs.values()])[:-1])
+        for (name, due), start in zip(trial.inputs.items(), split, strict=True):
+            message = _unlike(start.astype(np.float64), due.ravel())
+            verdict = Verdict.FAIL if message else Verdict.PASS
+            severity = Severity.VALUE if message else None
+            yield exam.result("start", trial, name, verdict=verdict, severity=severity, message=message)
+
+
+def check_dropout(exam: Exam) -> Iterator[Result]:
+    """In training a net drops as many inputs and hidden units as it was told, and its loss and gradients are theirs.
+
+    Which were dropped is read off the gradients: a dropped input's row of dW1 is zero, so is a silent unit's of dW2.
+    """
+    trial = exam.trials[0]
+    function = exam.function(trial)
+    kept, awake = [], []
+    for call in range(CALLS):
+        outs, pullback = function(**trial.given())
+        grads = pullback({ONLY: np.ones((), outs[ONLY].dtype)})
+        reg = trial.case.options["reg"]
+        kept.append(_taking_part(grads["W1"], reg * trial.inputs["W1"]))
+        awake.append(_taking_part(grads["W2"], reg * trial.inputs["W2"]))
+        if call < 2:
+            yield from _masked(exam, trial, Answer(outs=outs, grads=(grads,)), kept[-1], awake[-1])
+    for what, masks, drop in zip(("inputs", "hidden units"), (kept, awake), trial.case.options["dropout"], strict=True):
+        if message := _not_dropped(np.stack(masks), drop):
+            message = f"{what}: {message}"
+            yield exam.result("dropout", trial, "loss", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message)
+
+
+def _masked(exam: Exam, trial: Trial, found: Answer, kept: Array, awake: Array) -> Iterator[Result]:
+    """The loss and the gradients against torch with the same inputs and units dropped."""
+    inputs: Inputs = {**trial.inputs, "kept": kept, "awake": awake}
+    constant, options = trial.layer.constant, trial.case.options
+    cotangents = ({ONLY: np.ones(())},)
+    truth = answer(from_torch(trial.layer.torch, constant=constant, options=options), inputs, cotangents)
+    of_out, of_grads = tolerances(
+        trial.layer.torch, truth, inputs, cotangents, exam.precision, constant=constant, options=options
+    )
+    yield verdict_of(exam, trial, "dropout", "loss", compare(found.out, truth.out, of_out[ONLY], exam.precision))
+    for name, expected in truth.grads[0].items():
+        comparison = compare(found.grads[0][name], expected, of_grads[0][name], exam.precision)
+        yield verdict_of(exam, trial, "dropout", f"d{name}", comparison)
+
+
+def _taking_part(gradient: Array, decay: Array) -> Array:
+    """Which rows of a weight's gradient hold more than its decay."""
+    rest = np.abs(gradient - decay).max(axis=1)
+    taking_part: Array = rest > 1e-3 * rest.max()
+    return taking_part
+
+
+def _not_dropped(masks: Array, drop: float) -> str:
+    """What is wrong with masks (calls, units) that should keep each unit with probability 1 - drop, by itself."""
+    share, spread = 1 - masks.mean(), SIGMAS * math.sqrt(drop * (1 - drop) / masks.size)
+    if abs(share - drop) > spread:
+        return f"{share:.3f} of them are dropped, but {drop} +- {spread:.2g} should be"
+    if (masks == masks[0]).all():
+        return "every call drops the same ones"
+    always = (masks == masks[0]).all(axis=0)
+    if max(drop, 1 - drop) ** len(masks) * masks.shape[1] < CHANCE and always.any():
+        return f"number {np.argmax(always)} is always dropped, or never"
+    return ""
+
+
+def _unlike(found: Array, due: Array) -> str:
+    """How numbers differ in distribution from other draws that are right, or an empty string."""
+    every = max(1, found.size // SAMPLE)
+    found, due = found[::every], due[::every]
+    if not due.any():
+        return "" if not found.any() else f"starts at {found[np.argmax(np.abs(found))]:.4g}, but should start at 0"
+    spread, wanted = float(found.std()), float(due.std())
+    room = SIGMAS * wanted / math.sqrt(due.size)
+    if abs(spread - wanted) > room:
+        return f"has a deviation of {spread:.4g}, but should have {wanted:.4g} +- {room:.2g}"
+    if abs(found.mean() - due.mean()) > 1.5 * room:
+        return f"has a mean of {found.mean():.4g}, but should have 0 +- {1.5 * room:.2g}"
+    if len(np.unique(found)) < 0.9 * found.size and found.size > 1:
+        return "repeats its numbers: they should be drawn one by one"
+    return _other_shape(found, due)
+
+
+def _other_shape(found: Array, due: Array) -> str:
+    """Kolmogorov and Smirnov: the largest distance between the two distributions, and what chance allows."""
+    points = np.concatenate([found, due])
+    shares = [np.searchsorted(np.sort(x), points, side="right") / x.size for x in (found, due)]
+    distance = float(np.abs(shares[0] - shares[1]).max())
+    allowed = math.sqrt(-math.log(CHANCE / 2) / 2) * math.sqrt(2 / due.size)
+    if distance <= allowed:
+        return ""
+    return f"has the right deviation, but another distribution (distance {distance:.3f}, allowed {allowed:.3f})"

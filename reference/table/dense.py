@@ -1,0 +1,163 @@
+"""Rows of the table: the affine layer, activations and dropout."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from scratchproof.table.expressions import Sampler, dropout, masked, no_last_feature, normal, with_slope
+from scratchproof.table.layer import ELEMENTWISE, LAYOUT, Case, Layer, Shapes
+
+
+def _any_rank(sampler: Callable[[tuple[int, ...]], Sampler]) -> Shapes:
+    """Shapes for what works element by element, from one axis to five."""
+    return Shapes(
+        letters={
+            "rank": (1, 2, 3, 4, 5),
+            "N": (1, 2, 3, 17),
+            "a": (1, 2, 5, 1100),
+            "b": (1, 2, 3),
+            "c": (1, 2),
+            "d": (2, 3),
+        },
+        inputs=lambda rank, **sizes: sampler(tuple(sizes.values())[:rank]),
+        legal=lambda rank, **sizes: math.prod(tuple(sizes.values())[:rank]) <= 4000,
+        notable={
+            "one axis": lambda rank, **_: rank == 1,
+            "five axes": lambda rank, **_: rank == 5,
+            "one of everything": lambda N, a, rank, **_: rank == 2 and N == a == 1,
+            "a square": lambda N, a, rank, **_: rank == 2 and N == a == 2,
+            "a thousand features": lambda a, rank, **_: rank == 2 and a > 1000,
+        },
+    )
+
+
+AFFINE_SHAPES = Shapes(
+    letters={
+        "rank": (1, 2, 3, 4),
+        "N": (1, 2, 3, 7, 130),
+        "a": (1, 2, 5, 7, 1100),
+        "b": (1, 2, 3),
+        "c": (1, 2),
+        "d": (2, 3),
+        "M": (1, 2, 7, 12),
+    },
+    inputs=lambda rank, N, M, **sizes: _affine_inputs(N, tuple(sizes.values())[:rank], M),
+    legal=lambda rank, N, M, **sizes: math.prod((N, *tuple(sizes.values())[:rank])) <= 4000,
+    notable={
+        "N = D = M": lambda rank, N, a, M, **_: rank == 1 and N == a == M > 1,
+        "N = M, D another": lambda rank, N, a, M, **_: rank == 1 and N == M > 1 and a > 2,
+        "one of everything": lambda rank, N, a, M, **_: rank == 1 and N == a == M == 1,
+        "one output": lambda N, M, **_: N > 1 and M == 1,
+        "one row": lambda N, M, **_: N == 1 and M > 1,
+        "more outputs than features": lambda rank, a, M, **_: rank == 1 and M > a > 1,
+        "many rows": lambda N, **_: N > 100,
+        "more than a thousand features": lambda a, **_: a > 1000,
+        "x of two axes": lambda rank, **_: rank == 1,
+        "x of three axes": lambda rank, **_: rank == 2,
+        "x of four axes": lambda rank, **_: rank == 3,
+        "x of five axes": lambda rank, **_: rank == 4,
+    },
+)
+
+
+def _affine(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    return F.linear(x.flatten(1), w.T, b)
+
+
+def _affine_inputs(N: int, features: tuple[int, ...], M: int) -> Sampler:
+    return normal(x=(N, *features), w=(math.prod(features), M), b=(M,))
+
+
+_elementwise = partial(Layer, kind="pair", corners=ELEMENTWISE, shapes=_any_rank(lambda shape: normal(x=shape)))
+
+_without_dx = partial(
+    Layer,
+    kind="partial",
+    constant=("x",),
+    cases=(Case(name="x (N, d1, d2)", inputs=normal(x=(5, 2, 3), w=(6, 7), b=(7,))),),
+)
+
+DENSE: tuple[Layer, ...] = (
+    Layer(
+        name="affine",
+        kind="pair",
+        torch=_affine,
+        cases=(
+            Case(name="x (N, D)", inputs=normal(x=(5, 6), w=(6, 7), b=(7,))),
+            Case(name="x (N, d1, d2, d3)", inputs=normal(x=(5, 2, 3, 4), w=(24, 7), b=(7,))),
+            Case(name="long sums", inputs=normal(x=(3, 600), w=(600, 4), b=(4,))),
+        ),
+        analytic=True,
+        corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", *LAYOUT),
+        shapes=AFFINE_SHAPES,
+        errors={"w with a row too few": no_last_feature},
+    ),
+    _elementwise(
+        name="relu",
+        torch=F.relu,
+        cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))), Case(name="images", inputs=normal(x=(2, 3, 4, 5)))),
+        kink="relu'(0) = 0, as torch.relu has it",
+        slips={
+            "the mask is turned around: gradient where x is negative": lambda x: F.relu(x).detach() - F.relu(-x),
+            "dout is passed on unmasked": lambda x: F.relu(x).detach() + x - x.detach(),
+        },
+    ),
+    _elementwise(
+        name="leaky_relu",
+        torch=lambda x, *, negative_slope=0.01: F.leaky_relu(x, negative_slope),
+        cases=(
+            Case(name="x (N, D)", inputs=normal(x=(6, 7))),
+            Case(name="slope 0.2", inputs=normal(x=(6, 7)), options={"negative_slope": 0.2}),
+        ),
+        kink="leaky_relu'(0) = the negative slope, as torch has it",
+    ),
+    _elementwise(
+        name="sigmoid",
+        torch=torch.sigmoid,
+        cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))),),
+        analytic=True,
+        slips={
+            "1 - out stands where out * (1 - out) is due": lambda x: with_slope(
+                torch.sigmoid(x), 1 - torch.sigmoid(x), x
+            )
+        },
+    ),
+    _elementwise(
+        name="tanh",
+        torch=torch.tanh,
+        cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))),),
+        analytic=True,
+        slips={"1 - out stands where 1 - out^2 is due": lambda x: with_slope(torch.tanh(x), 1 - torch.tanh(x), x)},
+    ),
+    Layer(
+        name="affine_relu",
+        kind="pair",
+        torch=lambda x, w, b: F.relu(_affine(x, w, b)),
+        cases=(
+            Case(name="x (N, D)", inputs=normal(x=(5, 6), w=(6, 7), b=(7,))),
+            Case(name="x (N, d1, d2)", inputs=normal(x=(5, 2, 3), w=(6, 7), b=(7,))),
+        ),
+        kink="relu'(0) = 0, as torch.relu has it",
+        corners=("zeros", "one row", "empty", *LAYOUT),
+        shapes=AFFINE_SHAPES,
+        errors={"w with a row too few": no_last_feature},
+    ),
+    _elementwise(
+        name="dropout",
+        torch=dropout,
+        cases=(
+            Case(name="keep 0.7", inputs=masked((6, 7)), options={"p": 0.7}),
+            Case(name="keep 0.5", inputs=masked((6, 7))),
+        ),
+        batched=("x", "mask"),
+        shapes=_any_rank(masked),
+        analytic=True,
+        corners=("zeros", "huge", "tiny", "one row", "empty", *LAYOUT),
+    ),
+    _without_dx(name="affine.need_dx", of="affine", torch=_affine),
+    _without_dx(name="affine_relu.need_dx", of="affine_relu", torch=lambda x, w, b: F.relu(_affine(x, w, b))),
+)

@@ -1,0 +1,99 @@
+"""Rows of the table: losses."""
+
+from functools import partial
+
+from torch.nn import functional as F
+
+from scratchproof.table import nets
+from scratchproof.table.expressions import (
+    label_missing,
+    label_negative,
+    label_too_large,
+    logits_and_labels,
+    normal,
+    scores_and_labels,
+    svm_margins,
+    svm_no_right_class,
+)
+from scratchproof.table.layer import LAYOUT, Case, Layer, Shapes
+
+_LABELS = {
+    "a label as large as the number of classes": label_too_large,
+    "a negative label": label_negative,
+    "a label too few": label_missing,
+}
+_loss = partial(Layer, kind="loss", corners=("zeros", "integers", "huge", "one row", "nonfinite", *LAYOUT))
+_SCORES = Shapes(
+    letters={"N": (1, 2, 3, 7, 130, 1030), "C": (2, 3, 7, 10, 12, 130, 1030)},
+    inputs=lambda N, C: scores_and_labels(N, C),
+    legal=lambda N, C: N * C <= 8000,
+    notable={
+        "two classes": lambda N, C: C == 2 < N,
+        "ten classes": lambda N, C: C == 10,
+        "more than a thousand classes": lambda N, C: C > 1000,
+        "more than a thousand rows": lambda N, C: N > 1000,
+        "N = C": lambda N, C: N == C > 2,
+        "one row": lambda N, C: N == 1,
+        "two rows": lambda N, C: N == 2 < C,
+        "more classes than rows": lambda N, C: C > N > 1,
+        "more than a hundred classes": lambda N, C: 100 < C < 200,
+    },
+)
+
+LOSSES: tuple[Layer, ...] = (
+    _loss(
+        name="softmax_loss",
+        torch=F.cross_entropy,
+        slips={
+            "the gradient lacks the -1 of the right class": lambda x, y: (
+                (x.logsumexp(1).sum() - x.gather(1, y[:, None]).sum().detach()) / len(y)
+            ),
+            "divided by the number of classes too": lambda x, y: F.cross_entropy(x, y) / x.shape[1],
+        },
+        cases=(Case(name="x (N, C)", inputs=scores_and_labels(7, 5)),),
+        batched=("x", "y"),
+        shapes=_SCORES,
+        errors=_LABELS,
+    ),
+    _loss(
+        name="svm_loss",
+        torch=nets.svm,
+        cases=(Case(name="x (N, C)", inputs=scores_and_labels(7, 5)),),
+        batched=("x", "y"),
+        kink="a margin of exactly 0 passes no gradient, as torch.relu has it",
+        slips={
+            "the right class counts its own margin of 1": lambda x, y: svm_margins(x, y).sum() / len(y),
+            "the right class gets no gradient": svm_no_right_class,
+            "divided by the number of classes too": lambda x, y: nets.svm(x, y) / x.shape[1],
+        },
+        shapes=_SCORES,
+        errors=_LABELS,
+    ),
+    _loss(
+        name="logistic_loss",
+        torch=nets.logistic,
+        cases=(Case(name="logits (N,)", inputs=logits_and_labels(11)),),
+        batched=("x", "y"),
+        shapes=Shapes(letters={"N": (1, 2, 3, 64, 1100)}, inputs=lambda N: logits_and_labels(N)),
+    ),
+    _loss(
+        name="squared_loss",
+        torch=lambda x, y: F.mse_loss(x, y, reduction="sum") / (2 * len(x)),
+        cases=(Case(name="x (N, D)", inputs=normal(x=(6, 5), y=(6, 5))),),
+        batched=("x", "y"),
+        constant=("y",),
+        shapes=Shapes(
+            letters={"rank": (1, 2, 3, 4), "N": (1, 2, 3, 64), "a": (1, 2, 5), "b": (1, 2, 3), "c": (2, 3)},
+            inputs=lambda rank, **sizes: normal(x=tuple(sizes.values())[:rank], y=tuple(sizes.values())[:rank]),
+            notable={
+                "one axis": lambda rank, **_: rank == 1,
+                "four axes": lambda rank, **_: rank == 4,
+                "N = D": lambda rank, N, a, **_: rank == 2 and N == a > 1,
+                "one row": lambda rank, N, **_: rank > 1 == N,
+                "many rows": lambda N, **_: N > 60,
+            },
+        ),
+        analytic=True,
+        corners=("zeros", "one row", *LAYOUT),
+    ),
+)

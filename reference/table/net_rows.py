@@ -1,0 +1,298 @@
+"""Rows of the table: whole nets, as a VJP in every parameter; and what else is asked of a net."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from scratchproof.table.expressions import (
+    Sampler,
+    dropout_net_inputs,
+    initial,
+    net_inputs,
+    net_labels,
+    net_loss,
+    net_scores,
+    three_layer,
+    three_layer_inputs,
+    two_layer_dropout,
+)
+from scratchproof.table.layer import LAYOUT, Case, Layer, Shapes
+from scratchproof.vjp import Inputs
+
+_LINEAR = ("X", "y", "W", "b")
+_TWO_LAYER = ("X", "y", "W1", "b1", "W2", "b2")
+_THREE_LAYER = (*_TWO_LAYER, "W3", "b3")
+
+
+def _linear_sizes(inputs: Inputs) -> tuple[Any, ...]:
+    return inputs["W"].shape
+
+
+def _two_layer_sizes(inputs: Inputs) -> tuple[Any, ...]:
+    return (*inputs["W1"].shape, inputs["W2"].shape[1])
+
+
+def _xor_sizes(inputs: Inputs) -> tuple[Any, ...]:
+    return inputs["W1"].shape[1:]
+
+
+def _conv_net_sizes(inputs: Inputs) -> tuple[Any, ...]:
+    return (inputs["X"].shape[1:], *inputs["W1"].shape[::2], *inputs["W3"].shape)
+
+
+def _conv_net_inputs(*, N: int, C: int, H: int, W: int, F: int, K: int, hidden: int, classes: int) -> Sampler:
+    pooled = F * (H // 2) * (W // 2)
+    params = {"W1": (F, C, K, K), "b1": (F,), "W2": (pooled, hidden), "b2": (hidden,)}
+    return net_inputs((N, C, H, W), classes, **params, W3=(hidden, classes), b3=(classes,))
+
+
+_net_row = partial(Layer, kind="net", data="X", constant=("X",), batched=("X", "y"), corners=("one row", *LAYOUT))
+_predict = partial(Layer, kind="predict", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
+_start = partial(Layer, kind="start", torch=lambda *params: torch.cat([p.flatten() for p in params]))
+_linear = partial(_net_row, scores=net_scores("linear", *_LINEAR), sizes=_linear_sizes)
+_NET_NOTABLE: dict[str, Callable[..., bool]] = {
+    "N = D": lambda N, D, **_: N == D > 1,
+    "D = H": lambda D, H, **_: D == H > 1,
+    "H = C": lambda H, C, **_: H == C,
+    "one row": lambda N, **_: N == 1,
+    "many rows": lambda N, **_: N > 100,
+    "one hidden unit": lambda H, **_: H == 1,
+    "more hidden units than features": lambda H, D, **_: H > D > 1,
+    "ten classes": lambda C, **_: C == 10,
+    "more than a thousand features": lambda D, **_: D > 1000,
+}
+
+NETS: tuple[Layer, ...] = (
+    Layer(
+        name="three_layer_forward",
+        kind="forward",
+        torch=three_layer,
+        cases=(
+            Case(
+                name="3-4-4-1 columns",
+                inputs=three_layer_inputs(),
+            ),
+        ),
+        corners=LAYOUT,
+        shapes=Shapes(
+            letters={"N": (1, 2, 3, 40), "D": (1, 2, 3, 5), "H1": (1, 2, 4), "H2": (1, 2, 4, 5), "C": (1, 2, 3)},
+            inputs=lambda N, D, H1, H2, C: three_layer_inputs(N, (D, H1, H2, C)),
+            notable={
+                "one column": lambda N, H1, **_: N == 1 < H1,
+                "all alike": lambda N, D, H1, H2, C: N == D == H1 == H2 == C > 1,
+                "several outputs": lambda N, C, **_: C > 1 and N not in (1, C),
+                "many columns": lambda N, **_: N >= 40,
+            },
+        ),
+    ),
+    _net_row(
+        name="TwoLayerNet",
+        torch=net_loss("two_layer", *_TWO_LAYER),
+        scores=net_scores("two_layer", *_TWO_LAYER),
+        sizes=_two_layer_sizes,
+        shapes=Shapes(
+            letters={"N": (1, 2, 3, 130), "D": (1, 2, 5, 7, 1030), "H": (1, 2, 5, 40), "C": (2, 3, 10, 12)},
+            inputs=lambda N, D, H, C: net_inputs((N, D), C, W1=(D, H), b1=(H,), W2=(H, C), b2=(C,)),
+            options=lambda N, **_: {"reg": 0.1 * (N % 3)},
+            legal=lambda N, D, **_: N * D <= 4000,
+            notable=_NET_NOTABLE,
+        ),
+        cases=(
+            Case(
+                name="reg 0.3",
+                inputs=net_inputs((9, 11), 3, W1=(11, 5), b1=(5,), W2=(5, 3), b2=(3,)),
+                options={"reg": 0.3},
+            ),
+            Case(name="reg 0", inputs=net_inputs((9, 11), 3, W1=(11, 5), b1=(5,), W2=(5, 3), b2=(3,))),
+        ),
+    ),
+    _linear(
+        name="LinearClassifier",
+        torch=net_loss("linear", "X", "y", "W", "b"),
+        shapes=Shapes(
+            letters={"N": (1, 2, 3, 130), "D": (1, 2, 5, 7, 1030), "C": (2, 3, 10, 12)},
+            inputs=lambda N, D, C: net_inputs((N, D), C, W=(D, C), b=(C,)),
+            options=lambda N, D, **_: {"reg": 0.1 * (N % 3), "loss": ("softmax", "svm")[D % 2]},
+            legal=lambda N, D, **_: N * D <= 4000,
+            notable={
+                "N = D": lambda N, D, **_: N == D > 1,
+                "D = C": lambda D, C, **_: D == C,
+                "one row": lambda N, **_: N == 1,
+                "many rows": lambda N, **_: N > 100,
+                "ten classes": lambda C, **_: C == 10,
+                "more than a thousand features": lambda D, **_: D > 1000,
+            },
+        ),
+        cases=(
+            Case(name="softmax", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)), options={"reg": 0.3}),
+            Case(
+                name="svm",
+                inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)),
+                options={"reg": 0.3, "loss": "svm"},
+            ),
+        ),
+    ),
+    _net_row(
+        name="XorNet",
+        torch=net_loss("xor", *_TWO_LAYER, loss="logistic"),
+        scores=net_scores("xor", *_TWO_LAYER),
+        sizes=_xor_sizes,
+        shapes=Shapes(
+            letters={"N": (1, 2, 3, 130), "H": (1, 2, 5, 40)},
+            inputs=lambda N, H: net_inputs((N, 2), 2, W1=(2, H), b1=(H,), W2=(H, 1), b2=(1,)),
+            notable={
+                "one row": lambda N, H: N == 1,
+                "many rows": lambda N, H: N > 100,
+                "one hidden unit": lambda N, H: H == 1,
+                "two hidden units": lambda N, H: H == 2 != N,
+            },
+        ),
+        cases=(Case(name="two inputs", inputs=net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))),),
+    ),
+    _net_row(
+        name="ConvNet",
+        torch=net_loss("convnet", *_THREE_LAYER),
+        scores=net_scores("convnet", *_THREE_LAYER),
+        sizes=_conv_net_sizes,
+        shapes=Shapes(
+            letters={
+                "N": (1, 2, 5),
+                "C": (1, 2, 3),
+                "H": (2, 3, 4, 5),
+                "W": (2, 3, 4, 7),
+                "F": (1, 2, 4),
+                "K": (1, 3, 5),
+            }
+            | {"hidden": (1, 3, 6), "classes": (2, 3, 10)},
+            inputs=lambda **sizes: _conv_net_inputs(**sizes),
+            options=lambda N, **_: {"reg": 0.1 * (N % 3)},
+            notable={
+                "H = W": lambda H, W, **_: H == W > 2,
+                "odd rows": lambda H, W, **_: H % 2 == 1 > W % 2,
+                "odd columns": lambda H, W, **_: W % 2 == 1 > H % 2,
+                "filters of one pixel": lambda K, **_: K == 1,
+                "filters larger than the image": lambda K, H, W, **_: max(H, W) < K,
+                "one channel": lambda C, **_: C == 1,
+                "one filter": lambda F, **_: F == 1,
+                "ten classes": lambda classes, **_: classes == 10,
+                "one row": lambda N, **_: N == 1,
+            },
+        ),
+        cases=(
+            Case(
+                name="reg 0.3",
+                inputs=_conv_net_inputs(N=4, C=2, H=6, W=8, F=3, K=3, hidden=7, classes=5),
+                options={"reg": 0.3},
+            ),
+        ),
+    ),
+    _predict(
+        name="TwoLayerNet.predict",
+        of="TwoLayerNet",
+        torch=net_labels("two_layer", *_TWO_LAYER),
+        sizes=_two_layer_sizes,
+        cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 11), 4, W1=(11, 5), b1=(5,), W2=(5, 4), b2=(4,))),),
+    ),
+    _predict(
+        name="LinearClassifier.predict",
+        of="LinearClassifier",
+        torch=net_labels("linear", *_LINEAR),
+        sizes=_linear_sizes,
+        cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,))),),
+    ),
+    _predict(
+        name="XorNet.predict",
+        of="XorNet",
+        torch=net_labels("xor", *_TWO_LAYER),
+        sizes=_xor_sizes,
+        cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))),),
+    ),
+    _predict(
+        name="ConvNet.predict",
+        of="ConvNet",
+        torch=net_labels("convnet", *_THREE_LAYER),
+        sizes=_conv_net_sizes,
+        cases=(Case(name="X (N, ...)", inputs=_conv_net_inputs(N=4, C=2, H=6, W=8, F=3, K=3, hidden=7, classes=5)),),
+    ),
+    _start(
+        name="TwoLayerNet.start",
+        of="TwoLayerNet",
+        sizes=_two_layer_sizes,
+        cases=(
+            Case(
+                name="weight_scale 0.05",
+                inputs=initial(0.05, W1=(300, 70), b1=(70,), W2=(70, 130), b2=(130,)),
+                options={"weight_scale": 0.05},
+            ),
+        ),
+    ),
+    _start(
+        name="TwoLayerNet.defaults",
+        of="TwoLayerNet",
+        sizes=lambda inputs: (),
+        cases=(
+            Case(name="constructor defaults", inputs=initial(1e-3, W1=(3072, 100), b1=(100,), W2=(100, 10), b2=(10,))),
+        ),
+    ),
+    _start(
+        name="LinearClassifier.start",
+        of="LinearClassifier",
+        sizes=_linear_sizes,
+        cases=(
+            Case(name="weight_scale 0.05", inputs=initial(0.05, W=(300, 70), b=(70,)), options={"weight_scale": 0.05}),
+        ),
+    ),
+    _start(
+        name="LinearClassifier.defaults",
+        of="LinearClassifier",
+        sizes=lambda inputs: (),
+        cases=(Case(name="constructor defaults", inputs=initial(1e-3, W=(3072, 10), b=(10,))),),
+    ),
+    _start(
+        name="XorNet.start",
+        of="XorNet",
+        sizes=_xor_sizes,
+        cases=(Case(name="hidden 3000", inputs=initial(None, W1=(2, 3000), b1=(3000,), W2=(3000, 1), b2=(1,))),),
+    ),
+    _start(
+        name="XorNet.defaults",
+        of="XorNet",
+        sizes=lambda inputs: (),
+        cases=(Case(name="constructor defaults", inputs=initial(None, W1=(2, 8), b1=(8,), W2=(8, 1), b2=(1,))),),
+    ),
+    _start(
+        name="ConvNet.start",
+        of="ConvNet",
+        sizes=lambda inputs: ((3, 8, 10), 12, 5, 60, 30),
+        cases=(
+            Case(
+                name="weight_scale 0.05",
+                inputs=initial(0.05, W1=(12, 3, 5, 5), b1=(12,), W2=(240, 60), b2=(60,), W3=(60, 30), b3=(30,)),
+                options={"weight_scale": 0.05},
+            ),
+        ),
+    ),
+    _start(
+        name="ConvNet.defaults",
+        of="ConvNet",
+        sizes=lambda inputs: (),
+        cases=(
+            Case(
+                name="constructor defaults",
+                inputs=initial(1e-3, W1=(32, 3, 7, 7), b1=(32,), W2=(8192, 100), b2=(100,), W3=(100, 10), b3=(10,)),
+            ),
+        ),
+    ),
+    _net_row(
+        name="TwoLayerNet.dropout",
+        of="TwoLayerNet",
+        kind="dropout",
+        torch=two_layer_dropout,
+        scores=net_scores("two_layer", *_TWO_LAYER),
+        sizes=_two_layer_sizes,
+        corners=(),
+        cases=(Case(name="drop 0.2 and 0.4", inputs=dropout_net_inputs, options={"dropout": (0.2, 0.4), "reg": 0.3}),),
+    ),
+)

@@ -1,0 +1,186 @@
+"""Rows of the table: normalisation over the batch, a row, channels and groups of channels."""
+
+from collections.abc import Callable, Sequence
+
+from scratchproof.table.expressions import (
+    Sampler,
+    batchnorm,
+    batchnorm_constants,
+    batchnorm_eps_outside,
+    batchnorm_inference,
+    batchnorm_no_variance_path,
+    batchnorm_running,
+    batchnorm_running_biased,
+    batchnorm_unbiased,
+    layernorm,
+    layernorm_constants,
+    layernorm_over_rows,
+    layernorm_unbiased,
+    normal,
+    spatial_batchnorm,
+    spatial_groupnorm,
+    with_running,
+)
+from scratchproof.table.layer import LAYOUT, Case, Layer, Shapes
+
+
+def _affine(*, x: tuple[int, ...]) -> Sampler:
+    """x and, for each of its features or channels, a gamma and a beta."""
+    return normal(x=x, gamma=x[1:2], beta=x[1:2])
+
+
+def _rows(
+    inputs: Callable[[int, int], Sampler],
+    rows: Sequence[int] = (2, 3, 7, 130),
+    features: Sequence[int] = (1, 2, 3, 5, 7, 1100),
+) -> Shapes:
+    """Shapes of x (N, D)."""
+    return Shapes(
+        letters={"N": rows, "D": features},
+        inputs=inputs,
+        legal=lambda N, D: N * D <= 4000,
+        notable={
+            "N = D": lambda N, D: N == D,
+            "two rows": lambda N, D: N == 2 and D > 2,
+            "one feature": lambda N, D: D == 1,
+            "more features than rows": lambda N, D: D > N > 2,
+            "more rows than features": lambda N, D: N > D > 2,
+            "many rows": lambda N, D: N > 100,
+            "more than a thousand features": lambda N, D: D > 1000,
+        },
+    )
+
+
+_IMAGES: dict[str, Callable[..., bool]] = {
+    "H = W": lambda H, W, **_: H == W > 1,
+    "N = C": lambda N, C, **_: N == C > 1,
+    "C = H": lambda C, H, W, **_: C == H != W,
+    "C = W": lambda C, H, W, **_: C == W != H,
+    "one channel": lambda C, **_: C == 1,
+    "one pixel": lambda H, W, **_: H == W == 1,
+    "one row of pixels": lambda H, W, **_: H == 1 < W,
+    "one image": lambda N, C, **_: N == 1 < C,
+    "many images": lambda N, **_: N >= 40,
+}
+
+NORMS: tuple[Layer, ...] = (
+    Layer(
+        name="batchnorm",
+        kind="pair",
+        torch=batchnorm,
+        cases=(
+            Case(name="x (N, D)", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,))),
+            Case(name="eps 0.1", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,)), options={"eps": 0.1}),
+        ),
+        analytic=True,
+        corners=("zeros", "integers", "offset", "tiny", *LAYOUT),
+        shapes=_rows(lambda N, D: _affine(x=(N, D))),
+        slips={
+            "the mean and the variance are treated as constants in backward": batchnorm_constants,
+            "the gradient's way through the variance is missing": batchnorm_no_variance_path,
+            "the variance is divided by N - 1: the biased one normalises": batchnorm_unbiased,
+            "eps is added outside the root": batchnorm_eps_outside,
+        },
+    ),
+    Layer(
+        name="batchnorm_inference",
+        kind="pair",
+        torch=batchnorm_inference,
+        cases=(Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),),
+        constant=("running_mean", "running_var"),
+        analytic=True,
+        corners=("zeros", "one row", "empty", *LAYOUT),
+        shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta")),
+    ),
+    Layer(
+        name="batchnorm_running",
+        kind="forward",
+        torch=batchnorm_running,
+        cases=(
+            Case(name="x (N, D)", inputs=with_running(9, 5)),
+            Case(name="momentum 0.6", inputs=with_running(9, 5), options={"momentum": 0.6}),
+        ),
+        corners=LAYOUT,
+        shapes=_rows(lambda N, D: with_running(N, D)),
+    ),
+    Layer(
+        name="batchnorm.training_mode",
+        of="batchnorm",
+        kind="running",
+        torch=batchnorm_running_biased,
+        cases=(
+            Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),
+            Case(name="momentum 0.6", inputs=with_running(9, 5, "gamma", "beta"), options={"momentum": 0.6}),
+        ),
+    ),
+    Layer(
+        name="batchnorm.test_mode",
+        of="batchnorm",
+        kind="inference",
+        torch=batchnorm_inference,
+        cases=(Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),),
+        constant=("running_mean", "running_var"),
+        corners=("one row",),
+    ),
+    Layer(
+        name="layernorm",
+        kind="pair",
+        torch=layernorm,
+        cases=(
+            Case(name="x (N, D)", inputs=_affine(x=(6, 9))),
+            Case(name="eps 0.1", inputs=_affine(x=(6, 9)), options={"eps": 0.1}),
+        ),
+        analytic=True,
+        corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", *LAYOUT),
+        shapes=_rows(lambda N, D: _affine(x=(N, D)), features=(2, 3, 5, 7, 1100), rows=(1, 2, 3, 7, 130)),
+        slips={
+            "the mean and the variance are those of the batch, not of the row": layernorm_over_rows,
+            "the mean and the variance are treated as constants in backward": layernorm_constants,
+            "the variance is divided by D - 1: the biased one normalises": layernorm_unbiased,
+        },
+    ),
+    Layer(
+        name="spatial_batchnorm",
+        kind="pair",
+        torch=spatial_batchnorm,
+        cases=(
+            Case(name="images", inputs=_affine(x=(3, 4, 2, 5))),
+            Case(name="eps 0.1", inputs=_affine(x=(3, 4, 2, 5)), options={"eps": 0.1}),
+        ),
+        analytic=True,
+        corners=("zeros", "integers", "offset", "tiny", *LAYOUT),
+        shapes=Shapes(
+            letters={"N": (1, 2, 3, 7, 40), "C": (1, 2, 3, 7), "H": (1, 2, 3, 5), "W": (1, 2, 3, 5)},
+            inputs=lambda N, C, H, W: _affine(x=(N, C, H, W)),
+            legal=lambda N, C, H, W: N * H * W > 1 and N * C * H * W <= 2000,
+            notable=_IMAGES,
+        ),
+    ),
+    Layer(
+        name="spatial_groupnorm",
+        kind="pair",
+        torch=spatial_groupnorm,
+        cases=(
+            Case(name="2 groups of 3", inputs=_affine(x=(3, 6, 4, 5)), options={"groups": 2}),
+            Case(name="one group", inputs=_affine(x=(3, 4, 2, 5)), options={"groups": 1}),
+            Case(name="eps 0.1", inputs=_affine(x=(3, 6, 4, 5)), options={"groups": 3, "eps": 0.1}),
+        ),
+        analytic=True,
+        corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", *LAYOUT),
+        shapes=Shapes(
+            letters={"N": (1, 2, 3, 7), "G": (1, 2, 3, 4), "per": (1, 2, 3, 4), "H": (1, 2, 3, 5), "W": (1, 2, 3, 5)},
+            inputs=lambda N, G, per, H, W: _affine(x=(N, G * per, H, W)),
+            options=lambda G, **_: {"groups": G},
+            legal=lambda N, G, per, H, W: per * H * W > 1 and N * G * per * H * W <= 2000,
+            notable={
+                "as many groups as channels": lambda G, per, **_: G > 1 and per == 1,
+                "as many groups as channels in each": lambda G, per, **_: G == per > 1,
+                "one group": lambda G, per, **_: G == 1 and per > 1,
+                "more rows than groups": lambda N, G, **_: N > G > 1,
+                "N = G": lambda N, G, **_: N == G > 1,
+                "H = W": lambda H, W, **_: H == W > 1,
+                "one pixel": lambda H, W, **_: H == W == 1,
+            },
+        ),
+    ),
+)

@@ -1,0 +1,131 @@
+"""Rows of the table: optimizers, step by step beside the formulas of torch.optim.
+
+An expression takes the parameter w and the gradients of T steps, dw (T, ...), and gives w after each of them (T, ...).
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from scratchproof.table.expressions import Rng, Sampler
+from scratchproof.table.layer import LAYOUT, Case, Layer, Shapes
+from scratchproof.vjp import Inputs
+
+
+def sgd(w: Tensor, dw: Tensor, *, learning_rate: float = 1e-2) -> Tensor:
+    return torch.stack([w := w - learning_rate * step for step in dw])
+
+
+def sgd_momentum(w: Tensor, dw: Tensor, *, learning_rate: float = 1e-2, momentum: float = 0.9) -> Tensor:
+    velocity, found = torch.zeros_like(w), []
+    for step in dw:
+        velocity = momentum * velocity - learning_rate * step
+        found.append(w := w + velocity)
+    return torch.stack(found)
+
+
+def rmsprop(
+    w: Tensor, dw: Tensor, *, learning_rate: float = 1e-2, decay_rate: float = 0.99, epsilon: float = 1e-8
+) -> Tensor:
+    mean, found = torch.zeros_like(w), []
+    for step in dw:
+        mean = decay_rate * mean + (1 - decay_rate) * step * step
+        found.append(w := w - learning_rate * step / (mean.sqrt() + epsilon))
+    return torch.stack(found)
+
+
+def adam(
+    w: Tensor,
+    dw: Tensor,
+    *,
+    learning_rate: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Tensor:
+    m, v, found = torch.zeros_like(w), torch.zeros_like(w), []
+    for t, step in enumerate(dw, start=1):
+        m = beta1 * m + (1 - beta1) * step
+        v = beta2 * v + (1 - beta2) * step * step
+        found.append(w := w - learning_rate * (m / (1 - beta1**t)) / ((v / (1 - beta2**t)).sqrt() + epsilon))
+    return torch.stack(found)
+
+
+def _steps(count: int, shape: tuple[int, ...], *, size: float = 1.0) -> Sampler:
+    """A parameter near 1 and `count` gradients, of deviation `size`."""
+
+    def sample(rng: Rng) -> Inputs:
+        return {"w": rng.standard_normal(shape), "dw": size * rng.standard_normal((count, *shape))}
+
+    return sample
+
+
+_DEFAULTS = Case(name="defaults, 3 steps", inputs=_steps(3, (4, 5)))
+_rule = partial(
+    Layer,
+    kind="rule",
+    data="dw",
+    corners=("zeros", *LAYOUT),
+    shapes=Shapes(
+        letters={"T": (1, 2, 7), "rank": (1, 2, 3, 4), "a": (1, 2, 5, 1030), "b": (1, 3), "c": (2, 3), "d": (1, 2)},
+        inputs=lambda T, rank, **sizes: _steps(T, tuple(sizes.values())[:rank]),
+        legal=lambda T, rank, a, **_: a <= 5 or rank == 1,
+        notable={
+            "one step": lambda T, **_: T == 1,
+            "a bias": lambda rank, a, **_: rank == 1 < a,
+            "one number": lambda rank, a, **_: rank == 1 == a,
+            "filters": lambda rank, **_: rank == 4,
+            "more than a thousand elements": lambda a, **_: a > 1000,
+        },
+    ),
+)
+
+RULES: tuple[Layer, ...] = (
+    _rule(
+        name="sgd",
+        torch=sgd,
+        cases=(_DEFAULTS, Case(name="rate 0.5", inputs=_steps(4, (3, 2)), options={"learning_rate": 0.5})),
+    ),
+    _rule(
+        name="sgd_momentum",
+        torch=sgd_momentum,
+        cases=(
+            _DEFAULTS,
+            Case(
+                name="rate 0.5, momentum 0.7",
+                inputs=_steps(5, (3, 2)),
+                options={"learning_rate": 0.5, "momentum": 0.7},
+            ),
+        ),
+    ),
+    _rule(
+        name="rmsprop",
+        torch=rmsprop,
+        cases=(
+            _DEFAULTS,
+            Case(
+                name="rate 0.5, decay 0.7",
+                inputs=_steps(5, (3, 2)),
+                options={"learning_rate": 0.5, "decay_rate": 0.7},
+            ),
+            Case(name="gradients near 1e-8", inputs=_steps(4, (3, 2), size=3e-8)),
+            Case(name="epsilon 0.01", inputs=_steps(4, (3, 2)), options={"epsilon": 1e-2}),
+        ),
+    ),
+    _rule(
+        name="adam",
+        torch=adam,
+        cases=(
+            _DEFAULTS,
+            Case(
+                name="rate 0.5, betas 0.6 and 0.8",
+                inputs=_steps(5, (3, 2)),
+                options={"learning_rate": 0.5, "beta1": 0.6, "beta2": 0.8},
+            ),
+            Case(name="gradients near 1e-8", inputs=_steps(4, (3, 2), size=3e-8)),
+            Case(name="epsilon 0.01", inputs=_steps(4, (3, 2)), options={"epsilon": 1e-2}),
+            Case(name="12 steps", inputs=_steps(12, (3, 2))),
+        ),
+    ),
+)

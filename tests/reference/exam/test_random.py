@@ -1,0 +1,103 @@
+"""First parameters and dropout: right ones pass, each planted mistake is caught."""
+
+import numpy as np
+import pytest
+
+from scratchproof import scratch
+from scratchproof.exam.checks import examine
+from scratchproof.exam.compare import Verdict
+from scratchproof.subjects.subject import ModuleSubject, load
+from scratchproof.table.layers import row
+
+
+def subject(**names):
+    module = type(scratch)("planted")
+    vars(module).update(names)
+    return ModuleSubject(name="planted", module=module)
+
+
+def net(start):
+    """A two-layer net whose first parameters are spoilt by `start(params, rng)`."""
+
+    class TwoLayerNet(scratch.TwoLayerNet):
+        def __init__(self, *args, rng, **options):
+            super().__init__(*args, rng=rng, **options)
+            start(self.params, rng)
+
+    return TwoLayerNet
+
+
+def put(name, value):
+    def start(params, rng):
+        params[name] = value(params[name], rng)
+
+    return start
+
+
+STARTS = {
+    "scaled by the root of 2": put("W1", lambda w, rng: w * 2**0.5),
+    "shifted": put("W2", lambda w, rng: w + 0.01),
+    "biases of a hundredth": put("b1", lambda b, rng: b + 0.01),
+    "uniform of the same deviation": put("W1", lambda w, rng: rng.uniform(-1, 1, w.shape) * 0.05 * 3**0.5),
+    "never negative": put("W1", lambda w, rng: abs(w)),
+    "one row repeated": put("W1", lambda w, rng: w[:1] + 0 * w),
+    "zero": put("W2", lambda w, rng: 0 * w),
+}
+
+
+@pytest.mark.parametrize("layer", ["TwoLayerNet", "LinearClassifier", "XorNet", "ConvNet"])
+@pytest.mark.parametrize("ask", ["start", "defaults"])
+def test_right_first_parameters_pass(layer, ask):
+    for seed in range(3):
+        assert examine(load("scratch"), row(f"{layer}.{ask}"), "float64", seed=seed).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_wrong_first_parameters_fail(start):
+    report = examine(subject(TwoLayerNet=net(STARTS[start])), row("TwoLayerNet.start"), "float64")
+    assert report.verdict is Verdict.FAIL
+
+
+def test_another_default_size_fails():
+    class TwoLayerNet(scratch.TwoLayerNet):
+        def __init__(self, input_dim=3072, hidden=128, num_classes=10, *, rng, **options):
+            super().__init__(input_dim, hidden, num_classes, rng=rng, **options)
+
+    report = examine(subject(TwoLayerNet=TwoLayerNet), row("TwoLayerNet.defaults"), "float64")
+    assert report.verdict.gravity >= Verdict.FAIL.gravity
+
+
+def dropping(forward):
+    class TwoLayerNet(scratch.TwoLayerNet):
+        def _forward(self, X, rng):
+            return forward(self, X, rng, super()._forward)
+
+    return TwoLayerNet
+
+
+def other_rates(self, X, rng, forward):
+    told, self.dropout = self.dropout, self.dropout[::-1]
+    try:
+        return forward(X, rng)
+    finally:
+        self.dropout = told
+
+
+DROPS = {
+    "always the same": lambda self, X, rng, forward: forward(X, rng and np.random.default_rng(1)),
+    "rates exchanged": other_rates,
+    "never": lambda self, X, rng, forward: forward(X, None),
+    "in test mode too": lambda self, X, rng, forward: forward(X, rng or np.random.default_rng(1)),
+    "not scaled up": lambda self, X, rng, forward: forward(X if rng is None else 0.8 * X, rng),
+}
+
+
+def test_right_dropout_passes():
+    for seed in range(3):
+        assert examine(load("scratch"), row("TwoLayerNet.dropout"), "float32", seed=seed).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("drop", DROPS)
+def test_wrong_dropout_is_caught(drop):
+    report = examine(subject(TwoLayerNet=dropping(DROPS[drop])), row("TwoLayerNet.dropout"), "float64")
+    assert report.verdict is Verdict.FAIL
