@@ -134,8 +134,8 @@ class LinearClassifier(Net):
 class TwoLayerNet(Net):
     """affine - relu - affine, trained with the softmax loss.
 
-    params: W1 (input_dim, hidden_dim), W2 (hidden_dim, num_classes) Gaussian of deviation weight_scale; b1 (hidden_dim,),
-    b2 (num_classes,) zero. `dropout` holds the probabilities to *drop* an input and a hidden unit in
+    params: W1 (input_dim, hidden_dim), W2 (hidden_dim, num_classes) Gaussian of deviation weight_scale;
+    b1 (hidden_dim,), b2 (num_classes,) zero. `dropout` holds the probabilities to *drop* an input and a hidden unit in
     training; where one is positive, `loss(X, y, rng=rng)` draws its masks from rng.
     Raises ValueError if a dropout probability is outside [0, 1).
     """
@@ -189,8 +189,8 @@ class TwoLayerNet(Net):
 class XorNet(Net):
     """affine - tanh - affine on points of the plane, one logit, binary cross-entropy on its sigmoid.
 
-    params: W1 (2, hidden_dim), W2 (hidden_dim, 1) Xavier uniform; b1 (hidden_dim,), b2 (1,) zero. `loss(X)` gives logits
-    (N,); `probability(X)` their sigmoid; labels are 0 and 1. Without the tanh it would be a linear classifier,
+    params: W1 (2, hidden_dim), W2 (hidden_dim, 1) Xavier uniform; b1 (hidden_dim,), b2 (1,) zero. `loss(X)` gives
+    logits (N,); `probability(X)` their sigmoid; labels are 0 and 1. Without the tanh it would be a linear classifier,
     which cannot learn exclusive or.
     """
 

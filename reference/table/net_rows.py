@@ -50,7 +50,7 @@ def _conv_net_inputs(*, N: int, C: int, H: int, W: int, F: int, K: int, hidden: 
 
 _net_row = partial(Layer, kind="net", data="X", constant=("X",), batched=("X", "y"), corners=("one row", *LAYOUT))
 _predict = partial(Layer, kind="predict", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
-_start = partial(Layer, kind="start", torch=lambda *params: torch.cat([p.flatten() for p in params]))
+_start = partial(Layer, kind="start", torch=lambda *params, **_: torch.cat([p.flatten() for p in params]))
 _linear = partial(_net_row, scores=net_scores("linear", *_LINEAR), sizes=_linear_sizes)
 _NET_NOTABLE: dict[str, Callable[..., bool]] = {
     "N = D": lambda N, D, **_: N == D > 1,
