@@ -75,7 +75,7 @@ def two_layer(
     y = rng.integers(0, 10, (BATCHES, batch))
     start = scratch.TwoLayerNet(inputs, hidden, reg=REG, weight_scale=1e-2, dtype=dtype, rng=rng).params
     makers: dict[str, Maker] = {
-        "torch": _torch_eager(lambda: twins.two_layer_net(inputs, hidden, 10)),
+        "torch": torch_eager(lambda: twins.two_layer_net(inputs, hidden, 10)),
         "torch in place": _torch_in_place,
         "scratch": _fused(lambda: scratch.TwoLayerNet(inputs, hidden, reg=REG, dtype=dtype, rng=rng)),
         "scratch, plain": _plain(lambda: scratch.TwoLayerNet(inputs, hidden, reg=REG, dtype=dtype, rng=rng)),
@@ -86,9 +86,9 @@ def two_layer(
         torch.compiler.reset()  # else it stops compiling after eight shapes, and the row would time eager code
         makers["torch.compile"] = _compiled
     if cuda:
-        makers["torch, CUDA"] = _torch_eager(lambda: twins.two_layer_net(inputs, hidden, 10).cuda())
+        makers["torch, CUDA"] = torch_eager(lambda: twins.two_layer_net(inputs, hidden, 10).cuda())
     contest = _steps(f"two-layer step, H {hidden}, batch {batch}, {dtype}", makers, start, X, y, notes)
-    products = {"the products alone": _products(start["W1"], X)}
+    products = {"the products alone": products_alone(start["W1"], X)}
     operations = 4.0 * batch * inputs * hidden
     return Contest(
         name=contest.name,
@@ -111,13 +111,13 @@ def conv_net(batch: int, *, size: int = 32, filters: int = 32, hidden: int = 100
         return scratch.ConvNet(shape, filters, 7, hidden, reg=REG, weight_scale=1e-2, dtype=np.float32, rng=rng)
 
     makers = {
-        "torch": _torch_eager(lambda: twins.conv_net(shape, filters, 7, hidden, 10)),
-        "torch, channels last": _torch_eager(lambda: twins.conv_net(shape, filters, 7, hidden, 10), last=True),
+        "torch": torch_eager(lambda: twins.conv_net(shape, filters, 7, hidden, 10)),
+        "torch, channels last": torch_eager(lambda: twins.conv_net(shape, filters, 7, hidden, 10), last=True),
         "scratch": _fused(net),
         "scratch, plain": _plain(net),
     }
     if cuda:
-        makers["torch, CUDA"] = _torch_eager(lambda: twins.conv_net(shape, filters, 7, hidden, 10).cuda())
+        makers["torch, CUDA"] = torch_eager(lambda: twins.conv_net(shape, filters, 7, hidden, 10).cuda())
     contest = _steps(f"ConvNet step, batch {batch}, float32", makers, net().params, X, y, {})
     operations = 2.0 * 2 * batch * size * size * filters * 3 * 49 + 6.0 * batch * filters * size * size / 4 * hidden
     return Contest(
@@ -227,7 +227,7 @@ def _textbook(params: Mapping[str, Array]) -> tuple[Step, Callable[[], list[Arra
     return step, lambda: list(p.values())
 
 
-def _products(W1: Array, X: Array) -> Callable[[], object]:
+def products_alone(W1: Array, X: Array) -> Callable[[], object]:
     """X @ W1 and Xᵀ @ dh into waiting arrays: what no step can do without."""
     h, dW = np.empty((X.shape[1], W1.shape[1]), W1.dtype), np.empty_like(W1)
     batches = cycle(X)
@@ -240,7 +240,7 @@ def _products(W1: Array, X: Array) -> Callable[[], object]:
     return run
 
 
-def _torch_eager(make: Callable[[], Any], *, last: bool = False) -> Maker:
+def torch_eager(make: Callable[[], Any], *, last: bool = False) -> Maker:
     """autograd and torch.optim.SGD, as a tutorial has it; weight decay on the weights alone."""
 
     def maker(params: Mapping[str, Array]) -> tuple[Step, Callable[[], list[Array]]]:

@@ -97,7 +97,7 @@ def _summary_marks(metrics: Record) -> list[dict[str, Any]]:
     """The marks that look at several rows, or beyond the table."""
     single = [row for row in metrics["rows"] if row["threads"] == 1]
     small = [row for row in single if " C 3 " in row["name"] and row["name"].endswith("float32")]
-    found = []
+    found = [_over_products(row) for row in single if row.get("over") is not None]
     if len(small) > 1:
         value = float(np.exp(np.mean([np.log(row["rivals"]["scratch"]["ratio"]) for row in small])))
         found.append({"name": "conv, C 3, float32: geometric mean", "value": value, "mark": 0.75, "met": value <= 0.75})
@@ -117,6 +117,18 @@ def _summary_marks(metrics: Record) -> list[dict[str, Any]]:
             value = shares["scratch"]
             found.append({"name": f"peak memory, {name}", "value": value, "mark": 3.0, "met": value <= 3})
     return found
+
+
+def _over_products(row: Record) -> dict[str, Any]:
+    """The step relative to its own products: the figure that is the same on every machine."""
+    rivals = row["rivals"]
+    value = rivals["scratch"]["milliseconds"] / rivals["the products alone"]["milliseconds"]
+    return {
+        "name": f"{row['name']}: over its products",
+        "value": value,
+        "mark": row["over"],
+        "met": value <= row["over"],
+    }
 
 
 def _ratio(timing: Record | None, *, spread: bool) -> str:

@@ -18,6 +18,7 @@ NAMES = (
     "overfitting",
     "recipe",
     "sweep",
+    "thousand",
     "two_layer",
     "xor",
 )
