@@ -1,4 +1,36 @@
-"""The oracle, the exam and the verdict: torch on one side, any implementation on the other.
+"""Examine any function and its gradients against torch: `from scratchproof import examine`.
 
-This package never imports `scratch`: the from-scratch layers are a subject like any other, found by name.
+The public names are those of `__all__`; each is imported when it is first asked for, so that `import scratchproof`
+takes no time. torch is on one side, any implementation on the other: this package never imports `scratch`, whose
+from-scratch layers are a subject like any other.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scratchproof.api.examine import examine
+    from scratchproof.api.report import Report, assert_passes
+    from scratchproof.api.rows import row
+    from scratchproof.table.layers import Case, Layer
+
+__all__ = ["Case", "Layer", "Report", "assert_passes", "examine", "row"]
+
+_HOME = {
+    "Case": "table.layers",
+    "Layer": "table.layers",
+    "Report": "api.report",
+    "assert_passes": "api.report",
+    "examine": "api.examine",
+    "row": "api.rows",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'scratchproof' has no attribute {name!r}")
+    return getattr(import_module(f"scratchproof.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -266,7 +266,15 @@ def _tensor(value: Array, precision: Precision, device: str) -> Tensor:
     tensor = torch.from_numpy(np.array(value, order="C"))
     if value.dtype.kind == "f":
         tensor = tensor.to(precision.dtype)
-    return tensor.to(device)
+    return _laid_out(tensor.to(device), value)
+
+
+def _laid_out(tensor: Tensor, like: Array) -> Tensor:
+    """The tensor with the strides of the array, if that has others than an array in C order."""
+    if like.flags.c_contiguous:
+        return tensor
+    strides = [stride // like.itemsize for stride in like.strides]
+    return torch.empty_strided(like.shape, strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
 
 
 def _array(tensor: Tensor) -> Array:

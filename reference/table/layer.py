@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchproof.signature import Signature
 from scratchproof.table.expressions import Sampler
 from scratchproof.vjp import Expression, Inputs
 
@@ -55,7 +56,8 @@ class Layer:
         "pair" name_forward(*inputs) -> (out, cache) and name_backward(dout, cache) -> gradients;
         "loss" name(x, y) -> (loss, dx); "forward" name(*inputs) -> out, nothing to differentiate;
         "net" a class: net.params, net.loss(X) -> scores, net.loss(X, y) -> (loss, gradients);
-        "rule" name(w, dw, config) -> (w, config) or, in place, config: an optimizer, step by step.
+        "rule" name(w, dw, config) -> (w, config) or, in place, config: an optimizer, step by step;
+        "function" any callable, called as its signature says.
     of: the row of which this one asks more, by a kind of its own: the layer or the net is called as that one is.
         "partial" a pair whose backward takes need_dx=False; "predict" net.predict(X) -> labels;
         "start" a net's initial parameters; "dropout" a net that drops inputs and hidden units in training;
@@ -89,6 +91,7 @@ class Layer:
     convolution: bool = False
     scores: Expression | None = None
     sizes: Callable[[Inputs], tuple[Any, ...]] | None = None
+    signature: Signature | None = None
     corners: tuple[str, ...] = ()
     shapes: Shapes | None = None
     slips: Mapping[str, Expression] = field(default_factory=dict)
@@ -118,8 +121,8 @@ class Layer:
     @property
     def pulls_back(self) -> bool:
         """Whether there is anything to differentiate."""
-        return self.kind in ("pair", "partial", "loss", "net")
+        return self.kind in ("pair", "partial", "loss", "net", "function")
 
 
 ASKING = ("partial", "predict", "start", "dropout", "running", "inference")
-KINDS = ("pair", "loss", "forward", "net", "rule", *ASKING)
+KINDS = ("pair", "loss", "forward", "net", "rule", "function", *ASKING)

@@ -1,0 +1,77 @@
+"""What an exam found, for a person at a prompt, in a notebook, or in a test."""
+
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from scratchproof.exam.compare import Result, Verdict
+from scratchproof.exam.exam import Report as Sitting
+from scratchproof.report.document import document
+from scratchproof.report.terminal import show
+
+WIDTH = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The result of `examine`: prints as a table with what was found below, and shows itself in a notebook.
+
+    subject: what was examined. sittings: one for each function and precision, with every comparison in `results`.
+
+    >>> import torch
+    >>> report = examine(torch.tanh, truth=torch.tanh, inputs={"x": (3, 4)})
+    >>> report.passed, report.findings
+    (True, ())
+    """
+
+    subject: str
+    seed: int
+    sittings: tuple[Sitting, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong or suspect; a note on a convention is neither."""
+        return all(sitting.verdict is Verdict.PASS for sitting in self.sittings)
+
+    @property
+    def findings(self) -> tuple[Result, ...]:
+        """Everything with something to say, the gravest first; each has message, cause, verdict, error, allowed."""
+        found = [finding for sitting in self.sittings for finding in sitting.findings]
+        return tuple(sorted(found, key=lambda finding: (-finding.verdict.gravity, not finding.cause)))
+
+    def __str__(self) -> str:
+        return self._printed(io.StringIO())
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def _printed(self, stream: io.StringIO) -> str:
+        told = document(self.sittings, subject=self.subject, seed=self.seed, oracle="cpu")
+        show(Console(file=stream, width=WIDTH), told)
+        return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+
+
+def assert_passes(report: Report) -> None:
+    """For tests: pass, or say what is wrong and why.
+
+    Raises: AssertionError with the gravest finding, its cause, and how many more there are.
+
+    >>> import torch
+    >>> assert_passes(examine(torch.tanh, truth=torch.tanh, inputs={"x": (3, 4)}))
+    """
+    problems = [finding for finding in report.findings if finding.verdict is not Verdict.PASS]
+    if not report.passed:
+        raise AssertionError(told(problems) or f"{report.subject}: nothing could be examined")
+
+
+def told(problems: Sequence[Result]) -> str:
+    """The first of the problems with its cause, and how many more there are."""
+    if not problems:
+        return ""
+    first = problems[0]
+    cause = f"\ncause: {first.cause}" if first.cause else ""
+    more = f"\n... and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return f"{first.verdict} {first.message}{cause}{more}"
