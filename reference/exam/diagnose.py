@@ -62,7 +62,7 @@ def _slips(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Iter
 
 
 def _cotangents(trial: Trial, quantity: str, cotangent: int, expected: Array) -> Iterator[tuple[str, Array]]:
-    if quantity in trial.outputs or trial.layer.kind != "pair":
+    if quantity in trial.outputs or trial.layer.kind not in ("pair", "function"):
         return
     dout = trial.cotangents[cotangent].get(ONLY)
     if dout is None:
