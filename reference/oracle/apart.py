@@ -4,6 +4,7 @@ Rules of our own stand first, where torch has none or takes the operation apart 
 it; then come torch's decompositions, the core table and the full one.
 """
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -60,7 +61,29 @@ def _logcumsumexp(x: Tensor, dim: int) -> Tensor:
     return torch.stack(columns, dim)
 
 
+def _distances(a: Tensor, b: Tensor, p: float, mode: int | None = None) -> Tensor:
+    apart = (a.unsqueeze(-2) - b.unsqueeze(-3)).abs()
+    if p == 0:
+        return (apart != 0).to(a.dtype).sum(-1)
+    if p == math.inf:
+        return apart.amax(-1) if a.shape[-1] else apart.sum(-1)
+    return (apart * apart).sum(-1).sqrt() if p == 2 else apart.pow(p).sum(-1).pow(1 / p)
+
+
+def _distances_backward(dout: Tensor, a: Tensor, b: Tensor, p: float, distances: Tensor) -> Tensor:
+    difference, far, dout = a.unsqueeze(-2) - b.unsqueeze(-3), distances.unsqueeze(-1), dout.unsqueeze(-1)
+    if p == math.inf:
+        slope = torch.where(difference.abs() == far, difference.sign(), 0.0)
+    elif p == 0:
+        slope = torch.zeros_like(difference)
+    else:
+        slope = torch.where(far == 0, 0.0, difference.sign() * (difference.abs() / far).pow(p - 1))
+    return (dout * slope).sum(-2)
+
+
 RULES: dict[str, Rule] = {
+    "_cdist_backward": _distances_backward,
+    "_cdist_forward": _distances,
     "_log_softmax": _log_softmax,
     "_softmax": _softmax,
     "mean": _mean,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -140,12 +141,15 @@ def disturbing(rounding: Rounding) -> Iterator[None]:
         torch._C._set_sdp_use_mem_efficient(efficient)
 
 
+@cache
 def _out_of_place(func: Any) -> Any:
     """The functional form of an operation that writes to its first argument; None if it is one already."""
     if not func._schema.name.endswith("_"):
         return None
     packet = getattr(torch.ops.aten, name_of(func), None)
-    return getattr(packet, func._overloadname, None)
+    forms = [getattr(packet, overload) for overload in packet.overloads()] if packet else []
+    wanted = [str(argument.type) for argument in func._schema.arguments]
+    return next((form for form in forms if [str(a.type) for a in form._schema.arguments] == wanted), None)
 
 
 def _map(out: Any, disturb: Callable[..., Tensor], *others: Any) -> Any:

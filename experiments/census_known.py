@@ -1,0 +1,3 @@
+"""What in torch's census deviates, and why: an operation's name and the reason."""
+
+KNOWN: dict[str, str] = {}
