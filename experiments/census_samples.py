@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -124,10 +125,9 @@ def _found(actual: Array, expected: Array, allowed: Tolerance, precision: Precis
 
 @cache
 def _operations() -> dict[str, Any]:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), patch("torch.backends.disable_global_flags"):  # the import forbids to set flags
         warnings.simplefilter("ignore")
         from torch.testing._internal.common_methods_invocations import op_db
-    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)  # noqa: B010  that import forbids us to set flags
     kept = [op for op in op_db if {torch.float64, torch.float32} <= set(op.dtypes)]
     return {op.name + (f".{op.variant_test_name}" if op.variant_test_name else ""): op for op in kept}
 

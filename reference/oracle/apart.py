@@ -88,5 +88,6 @@ RULES: dict[str, Rule] = {
     "_softmax": _softmax,
     "mean": _mean,
     "var": _variance,
+    "logcumsumexp": _logcumsumexp,
     "_logcumsumexp": _logcumsumexp,
 }

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     EXACT = "exact"
     ARITHMETIC = "arithmetic"
     LIBRARY = "library"
+    SPECIAL = "special"
     SUM = "sum"
     BLEND = "blend"
     FOURIER = "fourier"
@@ -36,8 +37,8 @@ EXACT = _words(
     abs absolute adaptive_max_pool2d adaptive_max_pool3d alias all amax amin aminmax any arange argmax argmin
     argsort as_strided as_strided_copy as_strided_scatter _assert_async atleast_1d atleast_2d atleast_3d bincount
     bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor block_diag bucketize cat
-    ceil channel_shuffle clamp clamp_max clamp_min clip clone collapse collapse_view complex conj _conj
-    _conj_physical conj_physical constant_pad_nd contiguous convert_element_type copy copysign count_nonzero
+    ceil channel_shuffle clamp clamp_max clamp_min clip clone collapse collapse_view complex _conj conj
+    conj_physical _conj_physical constant_pad_nd contiguous convert_element_type copy copysign count_nonzero
     cummax _cummax_helper cummaxmin_backward cummin _cummin_helper detach device_put diag_embed diagonal
     diagonal_backward diagonal_copy diagonal_scatter _efficientzerotensor embedding empty empty_like
     empty_permuted empty_strided eq equal expand eye fft_fftshift fill flip floor floor_divide fmax fmin
@@ -52,11 +53,11 @@ EXACT = _words(
     reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave replication_pad1d
     replication_pad2d replication_pad3d reshape _reshape_alias resize resolve_conj resolve_neg rev roll rot90
     round scalar_tensor scatter searchsorted select select_backward select_copy select_scatter sign signbit size
-    slice slice_backward slice_copy slice_scatter sort split split_dim split_with_sizes squeeze stack stride
-    swapaxes sym_numel sym_size sym_stride t threshold threshold_backward to _to_copy topk transpose tril
-    tril_indices triu triu_indices trunc unbind unfold unfold_copy _unique _unique2 unique_consecutive unique_dim
-    unsafe_chunk _unsafe_index _unsafe_masked_index unsafe_split _unsafe_view unsqueeze view view_as_complex
-    view_as_real view_copy view_of where zero zeros zeros_like
+    slice slice_backward slice_copy slice_scatter softshrink_backward sort split split_dim split_with_sizes
+    squeeze stack stride swapaxes sym_numel sym_size sym_stride t threshold threshold_backward to _to_copy topk
+    transpose tril tril_indices triu triu_indices trunc unbind unfold unfold_copy _unique _unique2
+    unique_consecutive unique_dim unsafe_chunk _unsafe_index _unsafe_masked_index unsafe_split _unsafe_view
+    unsqueeze view view_as_complex view_as_real view_copy view_of where zero zeros zeros_like
     """
 )
 
@@ -72,21 +73,29 @@ DRAWS = _words(
 # One rounding of the exact result, or two.
 ARITHMETIC = _words(
     """
-    add addcdiv addcmul angle deg2rad div divide fmod frac hypot ldexp lerp linspace mul multiply native_dropout
-    native_dropout_backward polar rad2deg reciprocal remainder rsqrt rsub sgn sqrt square sub true_divide
+    add addcdiv addcmul angle deg2rad div divide fmod frac histogram hypot ldexp lerp linspace mul multiply
+    native_dropout native_dropout_backward polar rad2deg reciprocal remainder rrelu_with_noise rsqrt rsub sgn sqrt
+    square sub true_divide
     """
 )
 
 # Library functions: right to a few units in the last place.
 LIBRARY = _words(
     """
-    acos acosh asin asinh atan atan2 atanh bessel_i0 bessel_i0e bessel_i1 bessel_i1e bessel_j0 bessel_j1 cos cosh
-    digamma _dirichlet_grad erf erfc erfcx erfinv exp exp2 expm1 float_power i0 igamma igammac lgamma log log10
-    log1p log2 logspace ndtri polygamma pow sigmoid sin sinh special_airy_ai special_bessel_j0 special_bessel_j1
-    special_bessel_y0 special_bessel_y1 special_erfcx special_i0e special_i1 special_i1e special_log_ndtr
-    special_modified_bessel_i0 special_modified_bessel_i1 special_modified_bessel_k0 special_modified_bessel_k1
-    special_ndtri special_scaled_modified_bessel_k0 special_scaled_modified_bessel_k1 special_spherical_bessel_j0
-    special_zeta _standard_gamma_grad tan tanh zeta
+    acos acosh asin asinh atan atan2 atanh cos cosh erf erfc exp exp2 expm1 float_power log log10 log1p log2
+    logspace pow sigmoid sin sinh tan tanh
+    """
+)
+
+# Functions computed by series and recurrences: right to some tens of units.
+SPECIAL = _words(
+    """
+    bessel_i0 bessel_i0e bessel_i1 bessel_i1e bessel_j0 bessel_j1 digamma _dirichlet_grad erfcx erfinv i0 igamma
+    igammac lgamma ndtri polygamma special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0
+    special_bessel_y1 special_erfcx special_i0e special_i1 special_i1e special_log_ndtr special_modified_bessel_i0
+    special_modified_bessel_i1 special_modified_bessel_k0 special_modified_bessel_k1 special_ndtri
+    special_scaled_modified_bessel_k0 special_scaled_modified_bessel_k1 special_spherical_bessel_j0 special_zeta
+    _standard_gamma_grad zeta
     """
 )
 
@@ -98,8 +107,8 @@ STABLE = _words(
     """
     cholesky_inverse cholesky_solve geqrf linalg_cholesky_ex _linalg_det linalg_eig _linalg_eigh _linalg_eigvals
     linalg_eigvals linalg_householder_product linalg_inv_ex linalg_ldl_factor_ex linalg_ldl_solve linalg_lstsq
-    linalg_lu linalg_lu_factor_ex linalg_lu_solve linalg_matrix_exp linalg_qr _linalg_slogdet _linalg_solve_ex
-    linalg_solve_triangular _linalg_svd lu_unpack matrix_exp ormqr triangular_solve
+    linalg_lu linalg_lu_factor_ex linalg_lu_solve linalg_matrix_exp linalg_pinv linalg_qr _linalg_slogdet
+    _linalg_solve_ex linalg_solve_triangular _linalg_svd lu_unpack matrix_exp ormqr triangular_solve
     """
 )
 
@@ -115,6 +124,14 @@ def _window(out: Any, x: Tensor, *rest: Any) -> int:
 
 def _stretch(out: Tensor, x: Tensor, *_: Any) -> int:
     return 16 + 4 * _ratio(out, x)
+
+
+def _overlaps(out: Tensor, *_: Any) -> int:
+    return 8  # such windows overlap by one along each of three axes at most
+
+
+def _padded(out: Tensor, dout: Tensor, x: Tensor, pad: list[int]) -> int:
+    return math.prod(1 + max(0, p) for p in pad)
 
 
 def _along(out: Tensor, x: Tensor, dim: int, *_: Any) -> int:
@@ -158,6 +175,14 @@ SUMS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     "embedding_dense_backward": lambda out, dout, index, *_: _busiest(torch.bincount(index.reshape(-1))),
     "index_add": lambda out, x, dim, index, *_: _busiest(torch.bincount(index.reshape(-1))),
     "index_put": _put,
+    "index_reduce": lambda out, x, dim, index, src, reduce, *_: (
+        0 if reduce in ("amax", "amin") else _busiest(torch.bincount(index.reshape(-1)))
+    ),
+    **dict.fromkeys(_words("adaptive_max_pool2d_backward adaptive_max_pool3d_backward"), _overlaps),
+    **dict.fromkeys(_words("fractional_max_pool2d_backward fractional_max_pool3d_backward"), _overlaps),
+    **dict.fromkeys(
+        _words("replication_pad1d_backward replication_pad2d_backward replication_pad3d_backward"), _padded
+    ),
     "max_pool2d_with_indices_backward": _window,
     "max_pool3d_with_indices_backward": _window,
     "mm": lambda out, a, b: a.shape[1],
@@ -213,6 +238,7 @@ def kind_of(func: Any) -> Kind | None:
 _KINDS: dict[Kind, Container[str]] = {
     Kind.ARITHMETIC: ARITHMETIC,
     Kind.LIBRARY: LIBRARY,
+    Kind.SPECIAL: SPECIAL,
     Kind.SUM: SUMS,
     Kind.BLEND: BLENDS,
     Kind.PRODUCT: PRODUCTS,

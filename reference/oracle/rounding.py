@@ -15,6 +15,7 @@ from scratchproof.oracle.operations import BLENDS, PRODUCTS, SUMS, WHOLE, Kind, 
 from scratchproof.vjp import Precision
 
 AMPLITUDE = 8.0
+SPECIAL_ULPS = 64.0
 SUM_CONSTANT = 2.0
 
 
@@ -72,7 +73,7 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._summed(func, out, args, kwargs)
         if kind is Kind.FOURIER:
             return self._transformed(out, args[1])
-        ulps = AMPLITUDE
+        ulps = SPECIAL_ULPS if kind is Kind.SPECIAL else AMPLITUDE
         if kind is Kind.PRODUCT:
             ulps *= max(1, PRODUCTS[name_of(func)](out, *args)) ** 0.5
         return _map(out, lambda value: self._relative(value, ulps))

@@ -9,7 +9,10 @@ from scratchproof.oracle.operations import Kind, kind_of
 from scratchproof.oracle.rounding import Rounding, disturbing
 from scratchproof.vjp import PRECISIONS
 
-LISTS = ("EXACT", "DRAWS", "ARITHMETIC", "LIBRARY", "FOURIER", "STABLE", "SUMS", "BLENDS", "PRODUCTS", "WHOLE")
+LISTS = (
+    *("EXACT", "DRAWS", "ARITHMETIC", "LIBRARY", "SPECIAL", "FOURIER", "STABLE"),
+    *("SUMS", "BLENDS", "PRODUCTS", "WHOLE"),
+)
 DOUBLE = PRECISIONS["float64"]
 
 
