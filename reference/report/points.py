@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scratchproof.report.document import of_layers
+from scratchproof.report.document import Found, findings, of_layers
 
 # Which property a check speaks of. None: of the quantity that it names. What is not listed is its own property.
 SPEAKS_OF: dict[str, str | None] = {
@@ -43,7 +43,7 @@ class Credit:
 
     @property
     def meaning(self) -> str:
-        return MEANING.get(self.what, f"the gradient {self.what}" if self.what[0] == "d" else "")
+        return MEANING.get(self.what, f"the gradient {self.what}" if self.what.startswith("d") else "")
 
 
 def credits(document: Mapping[str, Any]) -> list[Credit]:
@@ -60,30 +60,40 @@ def total(found: list[Credit]) -> tuple[int, int]:
     return sum(credit.earned for credit in found), len(found)
 
 
-def _of_layer(layer: str, reports: list[Mapping[str, Any]]) -> list[Credit]:
-    told: dict[str, list[Mapping[str, Any]]] = {name: [] for r in reports for name in r.get("properties", ())}
+def by_property(report: Found) -> dict[str, list[Found]]:
+    """The results of one report, by the property of which they speak; none for what was not reached."""
+    told: dict[str, list[Found]] = {name: [] for name in report["properties"]}
+    for result in report["results"]:
+        if name := _property(result):
+            told.setdefault(name, []).append(result)
+    return told
+
+
+def _of_layer(layer: str, reports: list[Found]) -> list[Credit]:
+    told: dict[str, list[Found]] = {}
     for report in reports:
-        for result in report["results"]:
-            if result["check"] != NOT_THE_AUTHORS:
-                told.setdefault(_property(result), []).append(result)
+        for name, results in by_property(report).items():
+            told.setdefault(name, []).extend(results)
+    told.pop(NOT_THE_AUTHORS, None)
     absent = [r["verdict"] for r in reports if r["verdict"] in NO_SUCH]
     return [_credit(layer, name, results, absent) for name, results in told.items()]
 
 
-def _credit(layer: str, name: str, results: list[Mapping[str, Any]], absent: list[str]) -> Credit:
+def _credit(layer: str, name: str, results: list[Found], absent: list[str]) -> Credit:
     if absent:
         return Credit(layer=layer, what=name, earned=False, messages=(f"{layer} is {absent[0]}",))
     if not results:
         return Credit(layer=layer, what=name, earned=False, messages=(f"{name} was not reached",))
-    told = dict.fromkeys(f"{r['message']}{_because(r)}" for r in results if r["message"])
+    told = dict.fromkeys(f"{r['message']}{_because(r)}" for r in findings([{"results": results}]))
     earned = all(r["verdict"] == "PASS" for r in results)
     return Credit(layer=layer, what=name, earned=earned, messages=tuple(told))
 
 
-def _property(result: Mapping[str, Any]) -> str:
+def _property(result: Found) -> str:
+    """An empty string for a check of every gradient that found nothing wrong in any."""
     speaks_of = SPEAKS_OF.get(result["check"], result["check"])
     return speaks_of or str(result["quantity"])
 
 
-def _because(result: Mapping[str, Any]) -> str:
+def _because(result: Found) -> str:
     return f"\n  cause: {result['cause']}" if result["cause"] else ""
