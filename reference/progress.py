@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 Advance = Callable[[int, int], None]
@@ -11,14 +11,14 @@ Advance = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(label: str, *, stream: TextIO | None = None, every: float = 5.0) -> Iterator[Advance]:
+def progress(label: str, *, stream: TextIO | None = None, every: float = 10.0) -> Iterator[Advance]:
     """Yield a callable that shows how far `label` has come.
 
     stream: where to write, standard error by default. every: seconds between two plain lines.
     """
     stream = stream or sys.stderr
     if not stream.isatty():
-        yield _lines(label, stream, every)
+        yield from _lines(label, stream, every)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -29,13 +29,22 @@ def progress(label: str, *, stream: TextIO | None = None, every: float = 5.0) ->
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
-def _lines(label: str, stream: TextIO, every: float) -> Advance:
-    last = time.monotonic()
+def _lines(label: str, stream: TextIO, every: float) -> Iterator[Advance]:
+    """What is quick says nothing; what has said how far it was says at last that it is done."""
+    first = last = time.monotonic()
+    told = False
 
     def advance(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, told
         if time.monotonic() - last >= every:
-            last = time.monotonic()
-            print(f"{label}: {done:,} of {total:,}", file=stream, flush=True)
+            last, told = time.monotonic(), True
+            _say(stream, f"{label}: {done:,} of {total:,}")
 
-    return advance
+    yield advance
+    if told:
+        _say(stream, f"{label}: done in {time.monotonic() - first:.0f} s")
+
+
+def _say(stream: TextIO, line: str) -> None:
+    with suppress(BrokenPipeError):  # nobody listens any more; the work goes on
+        print(line, file=stream, flush=True)

@@ -31,22 +31,22 @@ def check_target(path: Path) -> None:
     try:
         _refuse_others(path)
         _draft(path).unlink()
+    except FileError:
+        raise
     except (OSError, ValueError) as error:
         raise FileError(f"cannot write {path}: {_reason(error)}") from error
 
 
 def write(path: Path, text: str) -> None:
     """Write the text whole or not at all. Raises: FileError."""
-    draft = None
+    check_target(path)
+    draft = _draft(path)
     try:
-        _refuse_others(path)
-        draft = _draft(path)
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except (OSError, ValueError) as error:
-        if draft:
-            with contextlib.suppress(OSError):
-                draft.unlink()
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise FileError(f"cannot write {path}: {_reason(error)}") from error
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from scratchproof.exam.compare import Result
 from scratchproof.report.document import finite
 from scratchproof.report.terminal import STYLES, margin
+from scratchproof.report.text import plain
 from scratchproof.subjects import subject
 from scratchproof.tracing.tap import Batch, Trace, Tracer
 from scratchproof.vjp import PRECISIONS
@@ -90,14 +91,15 @@ def show(console: Console, found: Trace) -> None:
 
     "forced" is the verdict on torch's own values, "free" that on what the subject's layers passed on.
     """
-    console.print(f"{found.net} of {found.subject} beside its torch.nn twin, {found.precision}, {found.batch}\n")
+    beside = f"{found.net} of {found.subject} beside its torch.nn twin, {found.precision}, {found.batch}"
+    console.print(Text(f"{plain(beside)}\n"))
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("path", "shape", "forced", "error/allowed margin", "free", "error/allowed margin"):
         table.add_column(heading, no_wrap=True, justify="right" if "/" in heading else "left")
     for line in found.lines:
-        table.add_row(line.path, str(line.shape), *_cells(line.forced), *_cells(line.free))
+        table.add_row(Text(line.path), str(line.shape), *_cells(line.forced), *_cells(line.free))
     for result in found.whole:
-        table.add_row(f"{result.case}.{result.quantity}", "", "", "", *_cells(result))
+        table.add_row(Text(f"{result.case}.{result.quantity}"), "", "", "", *_cells(result))
     console.print(table, highlight=False)
     first = found.first_divergence
     if first is None:
@@ -105,12 +107,12 @@ def show(console: Console, found: Trace) -> None:
         console.print(f"\n{everything}", style="green" if found.passed else "bold red")
         for result in found.whole:
             if result.message:
-                console.print(result.message, soft_wrap=True, highlight=False, markup=False)
+                console.print(Text(plain(result.message)), soft_wrap=True)
         return
     console.print(f"\nfirst divergence: {first.path}", style="bold red")
-    console.print(first.forced.message, soft_wrap=True, highlight=False, markup=False)
+    console.print(Text(plain(first.forced.message)), soft_wrap=True)
     if first.forced.cause:
-        console.print(f"cause: {first.forced.cause}", style="cyan", soft_wrap=True, markup=False)
+        console.print(Text(f"cause: {plain(first.forced.cause)}", style="cyan"), soft_wrap=True)
 
 
 def _cells(result: Result) -> tuple[Text, str]:

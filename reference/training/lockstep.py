@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from scratchproof.exam.compare import Verdict
 from scratchproof.progress import progress
-from scratchproof.report.document import environment
+from scratchproof.report.document import environment, finite
+from scratchproof.report.text import plain
 from scratchproof.subjects.subject import ModuleSubject, SubjectError, load
 from scratchproof.training.journal import CASES, CONFIGS, PER_EPOCH, Journal, Params, find_rule, record
 from scratchproof.training.oracle_run import RUNS, FreeRun, allowances, largest_difference
@@ -179,7 +180,7 @@ def record_of(reports: list[RuleReport], *, subject: str, net: str, seed: int) -
         "net": net,
         "seed": seed,
         "configs": {report.rule: CONFIGS[report.rule] for report in reports},
-        "results": [asdict(report) for report in reports],
+        "results": [finite(asdict(report)) for report in reports],
         "passed": all(report.verdict is Verdict.PASS for report in reports),
     }
 
@@ -199,9 +200,9 @@ def show(console: Console, reports: list[RuleReport]) -> None:
         console.print(_conventions(reports))
     for report in reports:
         if report.parting is not None and not report.parting.convention:
-            console.print(f"[bold]{report.rule}[/bold] parts at {escape(str(report.parting))}", soft_wrap=True)
+            console.print(Text(f"{report.rule} parts at {plain(report.parting)}"), soft_wrap=True)
         if report.message:
-            console.print(f"{report.rule}: {escape(report.message)}", soft_wrap=True, highlight=False)
+            console.print(Text(f"{report.rule}: {plain(report.message)}"), soft_wrap=True)
 
 
 def _module(subject: str) -> ModuleType:
@@ -243,7 +244,7 @@ def _conventions(reports: list[RuleReport]) -> Table:
     for report in reports:
         followed = report.parting.cause if report.parting else ""
         for known in report.known:
-            does = "[bold]shows[/bold] at " if known.difference == followed else ""
+            does = "shows at " if known.difference == followed else ""
             where = f"step {known.step}, {known.quantity}" + (", rate falling" if known.rate != 1 else "")
-            table.add_row(report.rule, escape(known.difference), does + where)
+            table.add_row(Text(report.rule), Text(plain(known.difference)), Text(plain(does + where)))
     return table

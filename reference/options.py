@@ -1,0 +1,142 @@
+"""The options that the commands share, and how a command ends when it cannot do its work.
+
+Nothing here imports torch: a misuse is told at once.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scratchproof.console import forget_output
+from scratchproof.errors import InputError
+from scratchproof.report.text import plain
+from scratchproof.table.names import names
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())  # not there in older versions of click, nor needed
+STOPPED = 130  # what a shell says of a program that Ctrl-C ended
+
+
+class Group(click.Group):
+    """Commands that state fact and need on one line and leave with status 2; a traceback is for bugs of ours."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        run: Any = super().main
+        if not standalone_mode:
+            return run(*args, standalone_mode=False, **extra)
+        try:
+            status = run(*args, standalone_mode=False, **extra)
+        except (click.Abort, KeyboardInterrupt):
+            status = STOPPED
+        except BrokenPipeError:
+            forget_output()
+            status = 1
+        except (click.ClickException, InputError, OSError) as error:
+            _tell(error)
+            status = 2
+        sys.exit(status)
+
+
+def _tell(error: Exception) -> None:
+    if isinstance(error, HELP):
+        error.show()
+        return
+    message = error.format_message() if isinstance(error, click.ClickException) else error
+    click.echo(f"scratchproof: {plain(message)}", err=True)
+
+
+def _file(ctx: click.Context, option: click.Parameter, name: str | None) -> Path | None:
+    if name == "":
+        raise click.BadParameter("the name is empty: give the name of a file to write", ctx, option)
+    return None if name is None else Path(name)
+
+
+def _layers(ctx: click.Context, option: click.Parameter, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once; a name that is none is told before torch is imported."""
+    known = names() if asked else ()
+    for name in asked:
+        if known and name not in known:
+            near = "".join(f"did you mean {like}? " for like in get_close_matches(name, known, n=1))
+            choice = ", ".join(name for name in known if "." not in name)
+            raise click.BadParameter(f"no layer is called {name!r}: {near}choose from {choice}", ctx, option)
+    return once(ctx, option, asked)
+
+
+def once(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """What is said twice counts once."""
+    return tuple(dict.fromkeys(values))
+
+
+def usable(files: Mapping[str, Path | None]) -> None:
+    """Find out before the work, not after it, that a result could not, or must not, be written.
+
+    files: by the name of their option. Raises: InputError.
+    """
+    from scratchproof.report.files import check_target
+
+    given = {option: file for option, file in files.items() if file is not None}
+    for option, file in given.items():
+        check_target(file)
+        if twins := [other for other, path in given.items() if other != option and _same(path, file)]:
+            raise InputError(f"--{option} and --{twins[0]} name the same file, {file}: give each its own")
+    if "html" in given:
+        from scratchproof.report.render import environment
+
+        environment()
+
+
+def present(subject: str) -> None:
+    """Raises: InputError where a subject that reads like a path is not there."""
+    reads_like_a_path = "/" in subject or subject.endswith((".py", ".ipynb"))
+    if not subject or (reads_like_a_path and not Path(subject).exists()):
+        need = "give the path of a .py file, or the name of a module that can be imported"
+        raise InputError(f"there is no file {subject or '(an empty name)'}: {need}")
+
+
+def _same(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.resolve() == other.resolve()
+    return one == other
+
+
+def file_option(name: str, told: str) -> Decorator:
+    return click.option(f"--{name}", name, callback=_file, metavar="FILE", help=told)
+
+
+layer_option = click.option(
+    "--layer", "layers", multiple=True, metavar="NAME", callback=_layers, help="Only this layer; may be repeated."
+)
+seed_option = click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**64 - 1),
+    metavar="NUMBER",
+    help="Draw every random input from this seed.",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where torch computes the truth; auto takes the GPU if there is one.",
+)
+json_option = file_option("json", "Write every result to this file.")
+junit_option = file_option("junit", "Write JUnit XML for a continuous integration server to this file.")
+html_option = file_option("html", "Write a page to look at, with what is wrong drawn, to this file.")
+gradescope_option = file_option("gradescope", "Write Gradescope's results.json, a point a property, to this file.")
+in_process_option = click.option(
+    "--in-process", is_flag=True, help="Run a file in this process: for your own code, with a debugger, say."
+)
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(0.0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds for one call of a file's code; its whole exam may take 30 times as long.",
+)
