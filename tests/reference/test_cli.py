@@ -93,7 +93,7 @@ def test_a_missing_layer_fails_only_where_it_is_asked_for(broken, tmp_path):
         (["check", "no_such_module"], "does not import: ModuleNotFoundError"),
         (["check", "no/such/file.py"], "there is no file no/such/file.py"),
         (["check", "json"], "has nothing to examine"),
-        (["check", "--layer", "afine"], "no layer is called 'afine': choose from affine"),
+        (["check", "--layer", "afine"], "no layer is called 'afine': did you mean affine?"),
         (["check", "torch:cpu:float99"], "with a precision of float64"),
         (["check", "torch:tpu"], "'tpu' is not a device that torch knows"),
         (["check", "torch:cpu:tf32"], "TF32 is a CUDA format"),
