@@ -14,8 +14,8 @@ import click
 
 from scratchproof.console import forget_output
 from scratchproof.errors import InputError
+from scratchproof.names import names
 from scratchproof.report.text import plain
-from scratchproof.table.names import names
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())  # not there in older versions of click, nor needed

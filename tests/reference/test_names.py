@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
+from scratchproof.names import names
 from scratchproof.table.layers import LAYERS
-from scratchproof.table.names import names
 
 
 def test_every_row_is_named_and_nothing_else():
@@ -12,6 +12,6 @@ def test_every_row_is_named_and_nothing_else():
 
 
 def test_torch_is_not_imported_for_it():
-    code = "import sys; from scratchproof.table.names import names; names(); print('torch' in sys.modules)"
+    code = "import sys; from scratchproof.names import names; names(); print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
