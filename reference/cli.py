@@ -16,6 +16,7 @@ from scratchproof.console import console
 from scratchproof.options import (
     Group,
     device_option,
+    effort_option,
     gradescope_option,
     html_option,
     in_process_option,
@@ -52,6 +53,7 @@ def main() -> None:
     type=click.Choice(["float64", "float32"]),
     help="Only this precision; may be repeated. A module sits the exam in both.",
 )
+@effort_option
 @device_option
 @seed_option
 @in_process_option
@@ -64,6 +66,7 @@ def check(
     subject: str,
     layers: tuple[str, ...],
     dtypes: tuple[str, ...],
+    effort: str,
     device: str,
     seed: int,
     in_process: bool,
@@ -85,7 +88,7 @@ def check(
     present(subject)
     if not in_process:
         prepare(subject)
-    found = _examine(subject, layers, dtypes, device, seed, in_process=in_process, time_limit=time_limit)
+    found = _examine(subject, layers, dtypes, device, seed, effort=effort, in_process=in_process, time_limit=time_limit)
     _show(found, files)
     _write(files, found)
     sys.exit(0 if found["summary"]["passed"] else 1)
@@ -174,6 +177,7 @@ def _examine(
     device: str,
     seed: int,
     *,
+    effort: str,
     in_process: bool,
     time_limit: float,
 ) -> dict[str, Any]:
@@ -202,7 +206,7 @@ def _examine(
     with progress("examining") as advance:
         for done, (layer, precision) in enumerate(sittings):
             advance(done, len(sittings))
-            reports.append(examine(examined, layer, precision, seed=seed, device=oracle))
+            reports.append(examine(examined, layer, precision, seed=seed, device=oracle, effort=effort))
     if all(r.verdict is Verdict.MISSING for r in reports):
         wanted = ", ".join(layer.name for layer in rows)
         raise subject.SubjectError(f"{spec} has nothing to examine: none of {wanted}")

@@ -111,6 +111,13 @@ def file_option(name: str, told: str) -> Decorator:
 layer_option = click.option(
     "--layer", "layers", multiple=True, metavar="NAME", callback=_layers, help="Only this layer; may be repeated."
 )
+effort_option = click.option(
+    "--effort",
+    type=click.Choice(["quick", "normal", "thorough"]),
+    default="normal",
+    show_default=True,
+    help="How many cases, shapes and orders of calls are asked.",
+)
 seed_option = click.option(
     "--seed",
     default=0,

@@ -60,3 +60,6 @@ def _difference(function: Function, trial: Trial, name: str, direction: Array, h
 def _paired(trial: Trial, values: Outputs, size: Callable[[Array], Array] = np.asarray) -> float:
     """<dout, values> for the trial's first cotangent, over all outputs; `size` is applied to dout before."""
     return sum(float((size(dout) * values[key]).sum()) for key, dout in trial.cotangents[0].items())
+
+
+ARBITERS = {"central differences": central_difference, "complex step": complex_step}

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from scratchproof.exam.arbiters import central_difference, complex_step
+from scratchproof.exam.arbiters import ARBITERS
+from scratchproof.exam.beyond import check_memory, check_orders, check_shapes
 from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
-from scratchproof.exam.exam import Exam, Report, Trial
+from scratchproof.exam.exam import EFFORTS, Exam, Report, Trial
 from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
 from scratchproof.exam.random import check_dropout, check_start
 from scratchproof.oracle.tolerance import COARSE_UNIT, tolerances
@@ -23,12 +24,17 @@ from scratchproof.vjp import ONLY, PRECISIONS, Answer, Array, answer, floating, 
 Check = Callable[[Exam], Iterator[Result]]
 
 
-def examine(subject: Subject, layer: Layer, precision: str, *, seed: int = 0, device: str = "cpu") -> Report:
+def examine(
+    subject: Subject, layer: Layer, precision: str, *, seed: int = 0, device: str = "cpu", effort: str = "normal"
+) -> Report:
     """Put one layer of the subject to every check in one precision ("float64", "float32", ...).
 
     device: where the float64 oracle runs. The same seed gives the same inputs, cotangents and disturbances.
+    effort: quick | normal | thorough.
     """
-    exam = Exam(subject=subject, layer=layer, precision=PRECISIONS[precision], seed=seed, device=device)
+    exam = Exam(
+        subject=subject, layer=layer, precision=PRECISIONS[precision], seed=seed, device=device, effort=EFFORTS[effort]
+    )
     try:
         if guarded(subject.function, layer, layer.cases[0], exam.precision) is None:
             return Report(layer=layer.name, precision=precision, verdict=Verdict.MISSING, results=())
@@ -54,7 +60,7 @@ def _found(exam: Exam, check: Check) -> list[Result]:
     try:
         found.extend(check(exam))
         if not found and check in TELL_ONLY_FAULTS:
-            found = [exam.result(TELL_ONLY_FAULTS[check], exam.trials[0], "")]
+            found = [exam.result(name, exam.trials[0], "")]
         return found
     except ContractError as error:
         if any(r.verdict is Verdict.FAIL for r in exam.results):
@@ -143,7 +149,7 @@ def check_complex_step(exam: Exam) -> Iterator[Result]:
 
 
 def check_corners(exam: Exam) -> Iterator[Result]:
-    """Zeros, ties, exact margins, huge, tiny, nan and infinite values; one row and none; awkward memory."""
+    """Zeros, ties, exact margins, huge, tiny, nan and infinite values; one row and none."""
     for trial in exam.corner_trials():
         yield from judge(exam, trial, "corners", corner=True)
 
@@ -292,9 +298,6 @@ def _slope(exam: Exam, trial: Trial, name: str, rule: str) -> Iterator[Result]:
     )
 
 
-ARBITERS = {"central differences": central_difference, "complex step": complex_step}
-
-
 def _controls(exam: Exam, truth: Array) -> Iterator[tuple[str, Array]]:
     """Copies of the truth that are wrong, each with how it was spoiled.
 
@@ -329,16 +332,15 @@ CHECKS: tuple[Check, ...] = (
     check_linear,
     check_repeatable,
     check_errors,
+    check_memory,
+    check_orders,
+    check_shapes,
 )
 
 # What is random can only be asked by statistics.
 ASKED: dict[str, tuple[Check, ...]] = {"start": (check_start,), "dropout": (check_scores, check_dropout)}
 
 # These yield nothing where all is well; that they ran is recorded for them.
-TELL_ONLY_FAULTS: dict[Check, str] = {
-    check_controls: "controls",
-    check_unwritten: "unwritten",
-    check_aliases: "aliases",
-    check_linear: "linear",
-    check_repeatable: "repeatable",
-}
+TELL_ONLY_FAULTS: tuple[Check, ...] = (
+    *(check_controls, check_unwritten, check_aliases, check_linear, check_repeatable, check_memory, check_orders),
+)

@@ -6,6 +6,7 @@ exact margins; huge and tiny values bring overflow and underflow; the rest is ab
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,17 @@ def nonfinite(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random
     return {**inputs, layer.data: x}
 
 
+def strewn(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Nan and infinities here and there, in the first and the last place too: at every tap of some window."""
+    x = inputs[layer.data].copy()
+    chance = rng.random(x.shape)
+    x[chance < 0.12] = np.nan
+    x[chance < 0.08] = np.inf
+    x[chance < 0.04] = -np.inf
+    x.flat[0] = x.flat[-1] = np.nan
+    return {**inputs, layer.data: x}
+
+
 def unchanged(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     return inputs
 
@@ -68,6 +80,26 @@ def strided(value: Array) -> Array:
     """The same values in memory that is not contiguous: axes reversed, every second element unused."""
     wide = np.zeros((*value.shape[::-1], 2), dtype=value.dtype)
     view = wide[..., 0].T
+    view[...] = value
+    return view
+
+
+def fortran(value: Array) -> Array:
+    """The same values with the first axis running fastest."""
+    return np.array(value, order="F")
+
+
+def reversed_memory(value: Array) -> Array:
+    """The same values, the last one first in memory."""
+    back = (slice(None, None, -1),) * value.ndim
+    return np.ascontiguousarray(value[back])[back]
+
+
+def within(value: Array) -> Array:
+    """The same values as a part of a larger array."""
+    wide = np.full([size + 3 for size in value.shape], 7, dtype=value.dtype)
+    place: tuple[Any, ...] = (..., *(slice(1, 1 + size) for size in value.shape))
+    view: Array = wide[place]
     view[...] = value
     return view
 
@@ -81,14 +113,13 @@ def read_only(value: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corner:
-    """A corner case: what it makes of the inputs, how their memory is laid out, and what it is about.
+    """A corner case: what it makes of the inputs, and what it is about.
 
     overflows: exp overflows unless the data is shifted first. empty: there are no rows. nonfinite: the data holds
     nan and infinity.
     """
 
     inputs: Spoil = unchanged
-    layout: Callable[[Array], Array] = np.copy
     overflows: bool = False
     empty: bool = False
     nonfinite: bool = False
@@ -104,9 +135,16 @@ CORNERS: dict[str, Corner] = {
     "one row": Corner(inputs=one_row),
     "empty": Corner(inputs=empty, empty=True),
     "nonfinite": Corner(inputs=nonfinite, nonfinite=True),
-    "strided": Corner(layout=strided),
-    "read-only": Corner(layout=read_only),
+    "nan and infinities": Corner(inputs=strewn, nonfinite=True),
 }
+LAYOUTS: dict[str, Callable[[Array], Array]] = {
+    "in Fortran order": fortran,
+    "strided": strided,
+    "reversed": reversed_memory,
+    "part of a larger array": within,
+    "read-only": read_only,
+}
+LABELS = ("int32", "uint8", "int8", "uint64")
 
 
 def _rows(layer: Layer, inputs: Inputs, count: int) -> Inputs:

@@ -117,7 +117,7 @@ class Trial:
 
     def _handed(self, value: Array) -> Array:
         dtype = self.precision.array_dtype if value.dtype.kind == "f" else value.dtype
-        return self.corner.layout(value.astype(dtype))
+        return value.astype(dtype)
 
     @property
     def out(self) -> str:
@@ -142,6 +142,27 @@ class Trial:
         return grads[cotangent][quantity[1:]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much is asked. cases, shapes, calls: how many. corners: whether any.
+
+    everywhere: whether shapes and orders of calls are asked in every precision, not in float64 alone.
+    """
+
+    cases: int | None = None
+    corners: bool = True
+    shapes: int = 16
+    calls: int = 120
+    everywhere: bool = False
+
+
+EFFORTS = {
+    "quick": Effort(cases=1, corners=False, shapes=4, calls=8),
+    "normal": Effort(),
+    "thorough": Effort(shapes=60, calls=1200, everywhere=True),
+}
+
+
 @dataclass(kw_only=True)
 class Exam:
     """A subject's layer in one precision, and what has been found so far."""
@@ -151,17 +172,21 @@ class Exam:
     precision: Precision
     seed: int = 0
     device: str = "cpu"
+    effort: Effort = EFFORTS["normal"]
     results: list[Result] = field(default_factory=list)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """The layer's cases with random inputs, drawn from the seed."""
-        return tuple(self._trial(case, case.name, case.inputs(self.rng(case.name))) for case in self.layer.cases)
+        return tuple(
+            self._trial(case, case.name, case.inputs(self.rng(case.name)))
+            for case in self.layer.cases[: self.effort.cases]
+        )
 
     def corner_trials(self) -> Iterator[Trial]:
         """The first case at each corner that applies to the layer."""
         case = self.layer.cases[0]
-        for name in self.layer.corners:
+        for name in self.layer.corners if self.effort.corners else ():
             if name not in CORNERS:
                 raise InputError(f"{self.layer.name}: no corner is called {name!r}: choose from {', '.join(CORNERS)}")
             rng, corner = self.rng(name), CORNERS[name]
@@ -200,6 +225,11 @@ class Exam:
         if function is None:
             raise ContractError("is no longer there")
         return function if hasattr(function, "observe") else guarded_function(function)
+
+    @property
+    def found_wrong(self) -> bool:
+        """Whether anything is wrong already: what is asked in other ways would only say it again."""
+        return any(r.verdict.gravity >= Verdict.FAIL.gravity for r in self.results)
 
     def failed(self, quantity: str, case: str | None = None) -> bool:
         """Whether the quantity was already found wrong, in that case or in any: corners would only say it again."""

@@ -62,11 +62,12 @@ def tolerances(
     options: Mapping[str, Any] | None = None,
     alternatives: Sequence[Expression] = (),
     seed: int = 0,
+    repeats: int = REPEATS,
 ) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:
     """The tolerance of each of an expression's outputs (none for whole numbers), and of every gradient.
 
     truth: the float64 answer for the same inputs and cotangents. alternatives: expressions as right as the first, of
-    the same inputs; what any of them may stray is allowed. The seed fixes the disturbances.
+    the same inputs; what any of them may stray is allowed. The seed fixes the disturbances, `repeats` says how many.
     """
 
     def computing(one: Expression) -> Compute[tuple[int, str]]:
@@ -74,7 +75,7 @@ def tolerances(
         return lambda: _flat(answer(function, inputs, cotangents))
 
     others = [computing(one) for one in alternatives]
-    found = spread(computing(expression), _flat(truth), precision, alternatives=others, seed=seed)
+    found = spread(computing(expression), _flat(truth), precision, alternatives=others, seed=seed, repeats=repeats)
     grads = tuple({name: found[i, name] for name in of_cotangent} for i, of_cotangent in enumerate(truth.grads))
     outs = {name: found.get((OUT, name)) or _exactly(out) for name, out in truth.outs.items()}
     return outs, grads

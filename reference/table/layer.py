@@ -15,8 +15,7 @@ from scratchproof.signature import Signature
 from scratchproof.table.expressions import Sampler
 from scratchproof.vjp import Expression, Inputs
 
-LAYOUT = ("strided", "read-only")
-ELEMENTWISE = ("zeros", "integers", "huge", "tiny", "one row", "empty", "nonfinite", *LAYOUT)
+ELEMENTWISE = ("zeros", "integers", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

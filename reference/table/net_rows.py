@@ -18,7 +18,7 @@ from scratchproof.table.expressions import (
     three_layer_inputs,
     two_layer_dropout,
 )
-from scratchproof.table.layer import LAYOUT, Case, Layer, Shapes
+from scratchproof.table.layer import Case, Layer, Shapes
 from scratchproof.vjp import Inputs
 
 _LINEAR = ("X", "y", "W", "b")
@@ -48,7 +48,7 @@ def _conv_net_inputs(*, N: int, C: int, H: int, W: int, F: int, K: int, hidden: 
     return net_inputs((N, C, H, W), classes, **params, W3=(hidden, classes), b3=(classes,))
 
 
-_net_row = partial(Layer, kind="net", data="X", constant=("X",), batched=("X", "y"), corners=("one row", *LAYOUT))
+_net_row = partial(Layer, kind="net", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
 _predict = partial(Layer, kind="predict", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
 _start = partial(Layer, kind="start", torch=lambda *params, **_: torch.cat([p.flatten() for p in params]))
 _linear = partial(_net_row, scores=net_scores("linear", *_LINEAR), sizes=_linear_sizes)
@@ -75,7 +75,6 @@ NETS: tuple[Layer, ...] = (
                 inputs=three_layer_inputs(),
             ),
         ),
-        corners=LAYOUT,
         shapes=Shapes(
             letters={"N": (1, 2, 3, 40), "D": (1, 2, 3, 5), "H1": (1, 2, 4), "H2": (1, 2, 4, 5), "C": (1, 2, 3)},
             inputs=lambda N, D, H1, H2, C: three_layer_inputs(N, (D, H1, H2, C)),

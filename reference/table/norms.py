@@ -21,7 +21,7 @@ from scratchproof.table.expressions import (
     spatial_groupnorm,
     with_running,
 )
-from scratchproof.table.layer import LAYOUT, Case, Layer, Shapes
+from scratchproof.table.layer import Case, Layer, Shapes
 
 
 def _affine(*, x: tuple[int, ...]) -> Sampler:
@@ -73,7 +73,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,)), options={"eps": 0.1}),
         ),
         analytic=True,
-        corners=("zeros", "integers", "offset", "tiny", *LAYOUT),
+        corners=("zeros", "integers", "offset", "tiny"),
         shapes=_rows(lambda N, D: _affine(x=(N, D))),
         slips={
             "the mean and the variance are treated as constants in backward": batchnorm_constants,
@@ -89,7 +89,7 @@ NORMS: tuple[Layer, ...] = (
         cases=(Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),),
         constant=("running_mean", "running_var"),
         analytic=True,
-        corners=("zeros", "one row", "empty", *LAYOUT),
+        corners=("zeros", "one row", "empty"),
         shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta")),
     ),
     Layer(
@@ -100,7 +100,6 @@ NORMS: tuple[Layer, ...] = (
             Case(name="x (N, D)", inputs=with_running(9, 5)),
             Case(name="momentum 0.6", inputs=with_running(9, 5), options={"momentum": 0.6}),
         ),
-        corners=LAYOUT,
         shapes=_rows(lambda N, D: with_running(N, D)),
     ),
     Layer(
@@ -131,8 +130,8 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=_affine(x=(6, 9)), options={"eps": 0.1}),
         ),
         analytic=True,
-        corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", *LAYOUT),
-        shapes=_rows(lambda N, D: _affine(x=(N, D)), features=(2, 3, 5, 7, 1100), rows=(1, 2, 3, 7, 130)),
+        corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        shapes=_rows(lambda N, D: _affine(x=(N, D)), rows=(1, 2, 3, 7, 130)),
         slips={
             "the mean and the variance are those of the batch, not of the row": layernorm_over_rows,
             "the mean and the variance are treated as constants in backward": layernorm_constants,
@@ -148,7 +147,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=_affine(x=(3, 4, 2, 5)), options={"eps": 0.1}),
         ),
         analytic=True,
-        corners=("zeros", "integers", "offset", "tiny", *LAYOUT),
+        corners=("zeros", "integers", "offset", "tiny"),
         shapes=Shapes(
             letters={"N": (1, 2, 3, 7, 40), "C": (1, 2, 3, 7), "H": (1, 2, 3, 5), "W": (1, 2, 3, 5)},
             inputs=lambda N, C, H, W: _affine(x=(N, C, H, W)),
@@ -166,7 +165,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=_affine(x=(3, 6, 4, 5)), options={"groups": 3, "eps": 0.1}),
         ),
         analytic=True,
-        corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", *LAYOUT),
+        corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         shapes=Shapes(
             letters={"N": (1, 2, 3, 7), "G": (1, 2, 3, 4), "per": (1, 2, 3, 4), "H": (1, 2, 3, 5), "W": (1, 2, 3, 5)},
             inputs=lambda N, G, per, H, W: _affine(x=(N, G * per, H, W)),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scratchproof.table.expressions import Rng, Sampler
-from scratchproof.table.layer import LAYOUT, Case, Layer, Shapes
+from scratchproof.table.layer import Case, Layer, Shapes
 from scratchproof.vjp import Inputs
 
 
@@ -66,7 +66,7 @@ _rule = partial(
     Layer,
     kind="rule",
     data="dw",
-    corners=("zeros", *LAYOUT),
+    corners=("zeros",),
     shapes=Shapes(
         letters={"T": (1, 2, 7), "rank": (1, 2, 3, 4), "a": (1, 2, 5, 1030), "b": (1, 3), "c": (2, 3), "d": (1, 2)},
         inputs=lambda T, rank, **sizes: _steps(T, tuple(sizes.values())[:rank]),

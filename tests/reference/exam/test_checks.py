@@ -96,9 +96,9 @@ PLANTS = {
         relu(forward=lambda x: (np.maximum(x, 0) if len(x) > 1 else x.copy(), x)),
         Verdict.FAIL,
     ),
-    "corners: strided": (
+    "memory: strided": (
         "relu",
-        "corners",
+        "memory",
         relu(forward=lambda x: (np.maximum(x, 0) if x.flags.c_contiguous else x.copy(), x)),
         Verdict.FAIL,
     ),

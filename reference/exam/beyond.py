@@ -1,0 +1,257 @@
+"""Beyond the named cases: other shapes and options, calls in other orders, arrays lying otherwise in memory.
+
+What is wrong only sometimes is wrong in one of these. They need few tolerances of their own: orders of calls and of
+memory are asked of inputs whose truth is known already, and shapes in float64 alone, under a rough allowance.
+"""
+
+import copy
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
+from scratchproof.exam.corners import LABELS, LAYOUTS
+from scratchproof.exam.exam import Exam, Trial
+from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
+from scratchproof.oracle.tolerance import Tolerance, tolerances
+from scratchproof.sandbox.failures import Failure
+from scratchproof.subjects.subject import ContractError
+from scratchproof.table.layers import Shapes
+from scratchproof.vjp import Answer, Array, Inputs, Outputs
+
+CANDIDATES = 500  # sets of sizes among which those are sought that are notable
+COINCIDENCE = 0.35  # how often a size is copied from another letter
+SHRINKS = 60  # attempts to find a smaller shape that fails too
+ROUGHLY = 16.0
+
+Sizes = dict[str, int]
+
+
+def check_shapes(exam: Exam) -> Iterator[Result]:
+    """Random legal shapes and options, with every coincidence that the row calls notable; failures are shrunk."""
+    shapes = exam.layer.shapes
+    if shapes is None or exam.found_wrong or (exam.precision.name != "float64" and not exam.effort.everywhere):
+        return
+    seed = int(exam.rng("shapes").integers(2**32))
+    for sizes in drawn(shapes, seed, exam.effort.shapes):
+        found = _tried(exam, shapes, sizes)
+        if found:
+            yield from _shrunk(exam, shapes, sizes, found)
+            return
+        yield Result(check="shapes", case=shapes.case(sizes).name, quantity="")
+
+
+def drawn(shapes: Shapes, seed: int, count: int) -> list[Sizes]:
+    """As many sets of sizes, chosen so that all that is notable occurs among them; the same for the same seed."""
+    rng = random.Random(seed)
+    pool = [sizes for sizes in (_sizes(shapes, rng) for _ in range(CANDIDATES)) if shapes.legal(**sizes)]
+    met = [{name for name, told in shapes.notable.items() if told(**sizes)} for sizes in pool]
+    unmet = set(shapes.notable)
+    chosen: list[Sizes] = []
+    while pool and len(chosen) < count:
+        best = max(range(len(pool)), key=lambda i: len(met[i] & unmet))
+        unmet -= met.pop(best)
+        chosen.append(pool.pop(best))
+    return chosen
+
+
+def _sizes(shapes: Shapes, rng: random.Random) -> Sizes:
+    sizes: Sizes = {}
+    for letter in rng.sample(list(shapes.letters), len(shapes.letters)):
+        alike = [size for size in sizes.values() if size in shapes.letters[letter]]
+        copied = alike and rng.random() < COINCIDENCE
+        sizes[letter] = rng.choice(alike if copied else list(shapes.letters[letter]))
+    return {letter: sizes[letter] for letter in shapes.letters}
+
+
+def _tried(exam: Exam, shapes: Shapes, sizes: Sizes) -> list[Result]:
+    """What is wrong with these sizes."""
+    case = shapes.case(sizes)
+    inputs = exam.precision.rounded(case.inputs(exam.rng(case.name)))
+    trial = RoughTrial(
+        layer=exam.layer,
+        case=case,
+        name=case.name,
+        precision=exam.precision,
+        inputs=inputs,
+        seed=exam.seed,
+        device=exam.device,
+        pulls=1,
+    )
+    results = [r for r in judge(exam, trial, "shapes", corner=True) if r.message]
+    return [r if "AssertionError" not in r.message else _refused(r) for r in results]
+
+
+def _refused(result: Result) -> Result:
+    """An `assert` that refuses a shape is a limit that the author states: a note."""
+    return replace(result, verdict=Verdict.PASS, severity=Severity.CONVENTION)
+
+
+def _shrunk(exam: Exam, shapes: Shapes, sizes: Sizes, found: list[Result]) -> list[Result]:
+    """What is wrong with the smallest sizes that are wrong too, as far as a few attempts find them."""
+    attempts = 0
+    for letters in [*((letter,) for letter in shapes.letters), *combinations(shapes.letters, 2)]:
+        if len({sizes[letter] for letter in letters}) > 1:
+            continue  # two are made smaller together only where they are equal
+        for smaller in sorted(size for size in shapes.letters[letters[0]] if size < sizes[letters[0]]):
+            candidate = {**sizes, **dict.fromkeys(letters, smaller)}
+            if attempts < SHRINKS and shapes.legal(**candidate):
+                attempts += 1
+                if wrong := _tried(exam, shapes, candidate):
+                    sizes, found = candidate, wrong
+                    break
+    return found
+
+
+@dataclass(kw_only=True)
+class RoughTrial(Trial):
+    """A trial with a cheap allowance: one disturbed run, taken for the whole tensor and sixteen times as wide.
+
+    A disturbed run errs in every operation by half to all of what is allowed there, so its farthest element stands
+    for all of them; sixteen times that is still 10⁶ below what a wrong formula does.
+    """
+
+    @cached_property
+    def tolerances(self) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:
+        outs, grads = tolerances(
+            self.layer.torch,
+            self.truth,
+            self.inputs,
+            self.cotangents,
+            self.precision,
+            constant=self.layer.constant,
+            options=self.case.options,
+            seed=self.seed,
+            repeats=1,
+        )
+        return _rough(outs), tuple(_rough(of_cotangent) for of_cotangent in grads)
+
+
+def _rough(found: Mapping[str, Tolerance]) -> dict[str, Tolerance]:
+    return {
+        name: replace(
+            tolerance,
+            allowed=np.full_like(tolerance.allowed, ROUGHLY * tolerance.allowed.max(initial=0.0)),
+            ceiling=np.full_like(tolerance.ceiling, ROUGHLY * tolerance.ceiling.max(initial=0.0)),
+            scale=ROUGHLY * tolerance.scale,
+            offset=ROUGHLY * tolerance.offset,
+        )
+        for name, tolerance in found.items()
+    }
+
+
+def check_memory(exam: Exam) -> Iterator[Result]:
+    """Arrays in Fortran order, strided, reversed, read-only: all of them, and each alone; labels of other types."""
+    trial = exam.trials[0]
+    if exam.found_wrong:
+        return
+    function = exam.function(trial)
+    for name, inputs, douts in _laid_out(trial):
+        renamed = copy.copy(trial)  # with the truth and the tolerances that it has already
+        renamed.name = name
+        try:
+            outs, pullback = function(**inputs)
+            found = Answer(outs=outs, grads=tuple(pullback(dout) for dout in douts))
+        except (Failure, ContractError) as error:
+            yield unanswered(exam, renamed, "memory", trial.out, error, corner=True)
+            continue
+        for quantity, actual, expected, tolerance, _ in quantities(renamed, found):
+            comparison = compare(actual, expected, tolerance, exam.precision)
+            if comparison.problem:
+                yield verdict_of(exam, renamed, "memory", quantity, comparison)
+
+
+def _laid_out(trial: Trial) -> Iterator[tuple[str, Inputs, list[Outputs]]]:
+    """The trial's inputs and cotangents, lying otherwise, each time with a name for how."""
+    for name, layout in LAYOUTS.items():
+        inputs, douts = trial.given(), trial.given_cotangents()
+        yield name, {k: layout(v) for k, v in inputs.items()}, [_each(layout, dout) for dout in douts]
+        for alone in inputs if name in ALONE else ():
+            yield f"{alone} {name}", {**inputs, alone: layout(inputs[alone])}, douts
+        if name in ALONE and douts:
+            yield f"dout {name}", inputs, [_each(layout, dout) for dout in douts]
+    for name, labels in trial.inputs.items():
+        for dtype in LABELS if labels.dtype.kind in "iu" else ():
+            yield f"{name} of {dtype}", {**trial.given(), name: labels.astype(dtype)}, trial.given_cotangents()
+
+
+ALONE = ("in Fortran order", "strided")
+
+
+def _each(layout: object, arrays: Outputs) -> Outputs:
+    assert callable(layout)
+    return {name: layout(value) for name, value in arrays.items()}
+
+
+def check_orders(exam: Exam) -> Iterator[Result]:
+    """Calls in other orders: forward twice and then backward twice, many calls, the same memory with other values."""
+    trial = exam.trials[0]
+    if exam.found_wrong or (exam.precision.name != "float64" and not exam.effort.everywhere):
+        return
+    other = trial.case.inputs(exam.rng("orders"))
+    there = replace(trial, inputs=exam.precision.rounded(other), name="other values")
+    fewer = replace(trial, inputs=_fewer(trial), name="fewer rows")
+    wanted = {name: _answered(exam, t) for name, t in (("a", trial), ("b", there), ("c", fewer))}
+    for what, which, found in _ordered(exam, trial, there, fewer):
+        for quantity, actual, due in _pairs(found, wanted[which]):
+            if not _alike(actual, due):
+                message = f"is another {what} than when called by itself"
+                yield exam.result(
+                    "orders", trial, quantity, verdict=Verdict.FAIL, severity=Severity.VALUE, message=message
+                )
+                return
+
+
+def _ordered(exam: Exam, a: Trial, b: Trial, c: Trial) -> Iterator[tuple[str, str, Answer]]:
+    """Answers, each with the order of calls in which it was had and the letter of what it should be."""
+    function = exam.function(a)
+    for trial, which in ((b, "b"), (c, "c")):
+        first, second = function(**a.given()), function(**trial.given())
+        yield "after forward, forward, backward", which, _pulled(second, trial)
+        yield "after forward, forward, backward", "a", _pulled(first, a)
+    again = a.given()
+    function(**again)
+    for name, value in b.given().items():
+        again[name][...] = value
+    yield "when its arrays are filled anew", "b", _pulled(function(**again), b)
+    for turn in range(exam.effort.calls):
+        trial, which = ((a, "a"), (b, "b"))[turn % 2]
+        yield f"at call {turn + 7}", which, _pulled(function(**trial.given()), trial)
+
+
+def _answered(exam: Exam, trial: Trial) -> Answer:
+    return _pulled(exam.function(trial)(**trial.given()), trial)
+
+
+def _pulled(found: tuple[Outputs, object], trial: Trial) -> Answer:
+    outs, pullback = found
+    assert callable(pullback)
+    grads = tuple({k: v.copy() for k, v in pullback(dout).items()} for dout in trial.given_cotangents()[:1])
+    return Answer(outs={name: value.copy() for name, value in outs.items()}, grads=grads)
+
+
+def _pairs(found: Answer, due: Answer) -> Iterator[tuple[str, Array, Array]]:
+    for name, value in found.outs.items():
+        yield name, value, due.outs[name]
+    for grads, wanted in zip(found.grads, due.grads, strict=True):
+        for name, value in grads.items():
+            yield f"d{name}", value, wanted[name]
+
+
+def _alike(a: Array, b: Array) -> bool:
+    """Equal but for the order in which sums are added up."""
+    if a.shape != b.shape or same_float(a, b):
+        return a.shape == b.shape
+    room = 1024 * np.finfo(b.dtype).eps * np.abs(b).max(initial=0.0) if b.dtype.kind == "f" else 0
+    return bool((np.abs(a - b) <= room).all())
+
+
+def _fewer(trial: Trial) -> Inputs:
+    """The inputs without their last row, if the layer takes any number of rows."""
+    if "one row" not in trial.layer.corners:
+        return trial.inputs
+    return {k: v[:-1] if k in trial.layer.batched and len(v) > 2 else v for k, v in trial.inputs.items()}
