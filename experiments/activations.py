@@ -35,11 +35,11 @@ INPUTS = np.array([-10.0, -1.0, -0.1, 0.0, 0.1, 1.0, 10.0])
 class Config(Common):
     """The stacks that are measured."""
 
-    seeds: int = option(3, "how many stacks of each kind, each with its own seed")
-    depths: tuple[int, ...] = option((1, 2, 4, 8, 16, 32), "numbers of layers")
-    scales: tuple[float, ...] = option((0.5, 1.0, 1.41, 2.0), "weights' scale, times 1 / sqrt(width)")
-    width: int = option(100, "units of every layer")
-    images: int = option(200, "images in the batch")
+    seeds: int = option(3, "how many stacks of each kind, each with its own seed", least=1)
+    depths: tuple[int, ...] = option((1, 2, 4, 8, 16, 32), "numbers of layers", least=1)
+    scales: tuple[float, ...] = option((0.5, 1.0, 1.41, 2.0), "weights' scale, times 1 / sqrt(width)", above=0)
+    width: int = option(100, "units of every layer", least=1)
+    images: int = option(200, "images in the batch", least=1)
 
 
 SMOKE = {"seeds": 2, "depths": (1, 4), "scales": (0.5, 1.41), "width": 20}
@@ -50,6 +50,7 @@ def main(config: Config) -> dict[str, object]:
     device = resolve_device(config.backend, config.device)
     run = Run.start("activations", config)
     split = images_for(config, run)
+    run.begin()
     X = split.X_train[: config.images].reshape(config.images, -1).astype(np.float64) / 64
     gradients = _at_points()
     rows = [

@@ -13,6 +13,7 @@ status 2 and one line that says why.
 """
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -21,39 +22,97 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from scratchproof.scratch import CheckpointError
 
-def option(default: Any, text: str, *, choices: tuple[str, ...] = (), kind: type | None = None) -> Any:
-    """A Config field with its default, its line in --help, what it may be chosen from, and its type.
 
-    kind: needed only where the default is None.
+def option(
+    default: Any,
+    text: str,
+    *,
+    choices: tuple[str, ...] = (),
+    kind: type | None = None,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    free: bool = False,
+) -> Any:
+    """A Config field with its default, its line in --help, what it may be, and its type.
+
+    kind: needed only where the default is None. least, above, below: bounds of a number, or of each of several
+    (above and below themselves are outside). free: may be another when a run is resumed.
     """
-    return field(default=default, metadata={"help": text, "choices": choices, "kind": kind or type(default)})
+    bounds = {"least": least, "above": above, "below": below}
+    kept = {"help": text, "choices": choices, "kind": kind or type(default), "free": free, **bounds}
+    return field(default=default, metadata=kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
-    """What every experiment can be told."""
+class Basic:
+    """What every experiment can be told.
 
-    seed: int = option(0, "seed of the first run; the others count on from it")
-    data: str = option("synthetic", "synthetic, cifar10, or the path of an image folder")
-    root: str | None = option(None, "folder of CIFAR-10's archive (with --data cifar10)", kind=str)
-    download: bool = option(False, "fetch CIFAR-10 if it is missing (with --data cifar10)")
-    backend: str = option("scratch", "who computes", choices=("scratch", "torch"))
-    device: str = option("auto", "where torch computes", choices=("auto", "cpu", "cuda"))
-    out: str | None = option(None, "folder of the run [default: runs/NAME/TIME]", kind=str)
+    Raises: ValueError for a number out of its option's bounds.
+    """
+
+    seed: int = option(0, "seed of the first run; the others count on from it", least=0)
+    out: str | None = option(None, "folder of the run; the same again resumes it", kind=str, free=True)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, int | float):
+                    _require_within(item.name, number, item.metadata)
 
     def run_seeds(self) -> range:
-        """The seeds of the runs, where an experiment has `seeds` of them.
-
-        Raises: ValueError if that is no run at all.
-        """
-        count = getattr(self, "seeds", 1)
-        if count < 1:
-            raise ValueError(f"seeds is {count} but at least one run is needed")
-        return range(self.seed, self.seed + count)
+        """The seeds of the runs, where an experiment has `seeds` of them."""
+        return range(self.seed, self.seed + getattr(self, "seeds", 1))
 
 
-Settings = TypeVar("Settings", bound=Common)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed(Basic):
+    """What an experiment can be told that either backend computes."""
+
+    backend: str = option("scratch", "who computes", choices=("scratch", "torch"))
+    device: str = option("auto", "where torch computes", choices=("auto", "cpu", "cuda"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common(Computed):
+    """What an experiment on images can be told."""
+
+    data: str = option("synthetic", "synthetic, cifar10, or the path of an image folder")
+    root: str | None = option(None, "folder of CIFAR-10's archive (with --data cifar10)", kind=str, free=True)
+    download: bool = option(False, "fetch CIFAR-10 if it is missing (with --data cifar10)", free=True)
+
+
+def _require_within(name: str, number: float, bounds: Mapping[str, Any]) -> None:
+    """Raises: ValueError for a number that is not finite or not within the bounds."""
+    least, above, below = bounds["least"], bounds["above"], bounds["below"]
+    words = name.replace("_", "-")
+    if not math.isfinite(number):
+        raise ValueError(f"{words} is {number} but must be finite")
+    if least is not None and number < least:
+        raise ValueError(f"{words} is {number} but must be at least {least:g}")
+    if above is not None and number <= above:
+        raise ValueError(f"{words} is {number} but must be above {above:g}")
+    if below is not None and number >= below:
+        raise ValueError(f"{words} is {number} but must be below {below:g}")
+
+
+Settings = TypeVar("Settings", bound=Basic)
+
+
+class _Command(click.Command):
+    """A command whose every error is one line."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            sys.exit(super().main(*arguments, **options | {"standalone_mode": False}))
+        except click.ClickException as error:
+            click.echo(f"{self.name}: {' '.join(error.format_message().split())}", err=True)
+            sys.exit(2)
+        except click.Abort:
+            sys.exit(130)
 
 
 def command(config: type[Settings], main: Callable[[Settings], object], smoke: Mapping[str, Any]) -> click.Command:
@@ -67,14 +126,15 @@ def command(config: type[Settings], main: Callable[[Settings], object], smoke: M
             chosen |= {name: value for name, value in smoke.items() if name in unset}
         try:
             main(config(**chosen))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, CheckpointError) as error:
             raise click.UsageError(str(error)) from None
 
     options: list[click.Parameter] = [_click_option(item) for item in fields(config)]
     options.append(click.Option(["--smoke", "smoke_run"], is_flag=True, help="small settings: a run of seconds"))
     text = inspect.getdoc(module)
     name = f"python -m {module.__spec__.name}" if module.__spec__ else None
-    return click.Command(name, callback=run, params=options, help=text, context_settings={"show_default": True})
+    settings = {"show_default": True, "help_option_names": ["-h", "--help"]}
+    return _Command(name, callback=run, params=options, help=text, context_settings=settings)
 
 
 def resolve_device(backend: str, device: str) -> str:
@@ -125,9 +185,9 @@ def _click_option(item: Field[Any]) -> click.Option:
         kind = _Numbers(type(default[0]))
     return click.Option(
         [f"--{item.name.replace('_', '-')}", item.name],
-        default=default,
+        default=",".join(map(str, default)) if isinstance(default, tuple) else default,
         type=kind,
         is_flag=flag,
-        show_default=",".join(map(str, default)) if isinstance(default, tuple) else default not in (None, False, ""),
+        show_default=default is not None and default is not False and default != "",
         help=item.metadata.get("help"),
     )

@@ -3,7 +3,8 @@
 A finite difference is wrong twice: by truncation, which falls with the step, and by rounding, which grows as the
 step shrinks. So its error against the analytic gradient has a least value in between: near h = cube root of
 epsilon for the central difference, near the square root for the one-sided one. And it needs two evaluations of
-the loss for every parameter, where the analytic gradient costs about two evaluations in all: it is for checking.
+the loss, forward passes alone, for every parameter, where the analytic gradient costs about two or three evaluations
+in all: it is for checking.
 The net is the two-layer net in float64; its ReLU kinks make a few large steps worse than smooth theory has it.
 """
 
@@ -31,11 +32,11 @@ STEPS = tuple(10.0**-k for k in range(1, 13))
 class Config(Common):
     """The sizes that are measured."""
 
-    seeds: int = option(3, "how many nets the error is averaged over")
-    widths: tuple[int, ...] = option((2, 4, 8, 16, 32), "hidden units of the nets whose cost is measured")
-    features: int = option(48, "pixels that the nets see, evenly spaced out of all")
-    images: int = option(20, "images in the minibatch")
-    directions: int = option(200, "parameters that the error is measured on")
+    seeds: int = option(3, "how many nets the error is averaged over", least=1)
+    widths: tuple[int, ...] = option((2, 4, 8, 16, 32), "hidden units of the nets whose cost is measured", least=1)
+    features: int = option(48, "pixels that the nets see, evenly spaced out of all", least=1)
+    images: int = option(20, "images in the minibatch", least=1)
+    directions: int = option(200, "parameters that the error is measured on", least=1)
 
 
 SMOKE = {"seeds": 2, "widths": (2, 4), "features": 12, "directions": 20}
@@ -46,6 +47,7 @@ def main(config: Config) -> dict[str, object]:
     device = resolve_device(config.backend, config.device)
     run = Run.start("gradients", config)
     X, y = _minibatch(config, run)
+    run.begin()
     runs = [_errors(config, X, y, seed, device) for seed in config.run_seeds()]
     errors = {name: np.mean([each[name] for each in runs], axis=0) for name in runs[0]}
     costs = [_cost(config, X, y, hidden, device) for hidden in config.widths]
@@ -99,7 +101,7 @@ def _errors(config: Config, X: Array, y: Array, seed: int, device: str) -> dict[
     net = _net(config, max(config.widths), seed)
     exact = _analytic(net, X, y, config.backend, device)()["W1"].ravel()
     chosen = np.random.default_rng(seed).choice(exact.size, min(config.directions, exact.size), replace=False)
-    weights, here = net.params["W1"].ravel(), float(net.loss(X, y)[0])
+    weights, here = net.params["W1"].ravel(), _loss(net, X, y)
     errors: dict[str, list[float]] = {"central": [], "one-sided": []}
     for h in STEPS:
         ahead, behind = (np.array([_moved(net, X, y, weights, at, step) for at in chosen]) for step in (h, -h))
@@ -112,9 +114,18 @@ def _moved(net: Any, X: Array, y: Array, weights: Array, at: int, step: float) -
     """The loss with one parameter moved by `step`, and put back."""
     kept = weights[at]
     weights[at] = kept + step
-    loss = float(net.loss(X, y)[0])
+    loss = _loss(net, X, y)
     weights[at] = kept
     return loss
+
+
+def _loss(net: Any, X: Array, y: Array) -> float:
+    """The loss by a forward pass alone: `net.loss(X, y)` would go backward too."""
+    scores = net.loss(X)
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), y]
+    squares = sum(np.vdot(w, w) for name, w in net.params.items() if name.startswith("W"))
+    return float(losses.mean() + 0.5 * net.reg * squares)
 
 
 def _cost(config: Config, X: Array, y: Array, hidden: int, device: str) -> dict[str, float]:

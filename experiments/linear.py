@@ -24,12 +24,12 @@ Loss = Literal["softmax", "svm"]
 class Config(Common):
     """The settings of all runs."""
 
-    seeds: int = option(3, "how many runs of each loss, each with its own seed")
-    softmax_rate: float = option(1e-6, "learning rate with the softmax loss")
-    svm_rate: float = option(2e-7, "learning rate with the SVM loss")
-    reg: float = option(1.0, "L2 regularisation")
-    epochs: int = option(10, "passes over the training images")
-    batch_size: int = option(200, "images in a minibatch")
+    seeds: int = option(3, "how many runs of each loss, each with its own seed", least=1, free=True)
+    softmax_rate: float = option(1e-6, "learning rate with the softmax loss", above=0)
+    svm_rate: float = option(2e-7, "learning rate with the SVM loss", above=0)
+    reg: float = option(1.0, "L2 regularisation", least=0)
+    epochs: int = option(10, "passes over the training images", least=1)
+    batch_size: int = option(200, "images in a minibatch", least=1)
 
 
 SMOKE = {"seeds": 2, "epochs": 2}
@@ -39,6 +39,7 @@ def main(config: Config) -> dict[str, object]:
     """Train both losses on every seed, print, draw, and return the record."""
     run = Run.start("linear", config)
     split = images_for(config, run)
+    run.begin()
     metrics = {}
     for loss in get_args(Loss):
         fits = [_train(config, split, loss, seed, run) for seed in config.run_seeds()]
@@ -63,6 +64,7 @@ def _train(config: Config, split: Split, loss: Loss, seed: int, run: Run) -> Fit
         loss=loss,
     )
     options: Any = {"backend": config.backend, "device": config.device, "rng": rng, "label": f"{loss}, seed {seed}"}
+    options["keep"] = run.folder / "kept" / f"{loss}-{config.backend}-seed{seed}"
     return fit("linear", net, split, plan, on_step=run.first_step, **options)
 
 

@@ -2,7 +2,8 @@
 
 One thing at a time is changed: the number of training images, the hidden units, the regularisation. Every other
 setting stays, every point is the mean of several seeds, and the gap is that of the last epoch's accuracies. The
-answer expected: more images and more regularisation narrow it, more hidden units do not.
+answer expected: more images and more regularisation narrow it, more hidden units do not. A change that is within its
+spread over the seeds is told as no change.
 """
 
 from dataclasses import dataclass, replace
@@ -23,15 +24,16 @@ from .training import fit_two_layer, images_for
 class Config(Common):
     """The values that are tried; the others stay at the middle of each list."""
 
-    seeds: int = option(3, "how many runs of each point, each with its own seed")
-    images: tuple[int, ...] = option((500, 2000, 4000), "numbers of training images")
-    hidden: tuple[int, ...] = option((20, 100, 500), "numbers of hidden units")
-    reg: tuple[float, ...] = option((0.0, 1.0, 10.0), "L2 regularisations")
-    steps: int = option(1500, "steps of SGD, the same for every point")
-    batch_size: int = option(100, "images in a minibatch")
-    learning_rate: float = option(1e-3, "learning rate")
+    seeds: int = option(3, "how many runs of each point, each with its own seed", least=2)
+    images: tuple[int, ...] = option((500, 2000, 4000), "numbers of training images", least=1)
+    hidden: tuple[int, ...] = option((20, 100, 500), "numbers of hidden units", least=1)
+    reg: tuple[float, ...] = option((0.0, 1.0, 10.0), "L2 regularisations", least=0)
+    steps: int = option(1500, "steps of SGD, the same for every point", least=1)
+    batch_size: int = option(100, "images in a minibatch", least=1)
+    learning_rate: float = option(1e-3, "learning rate", above=0)
 
 
+AXES = {"images": "training images", "hidden": "hidden units", "reg": "L2 regularisation"}
 SMOKE = {"seeds": 2, "images": (200, 400), "hidden": (8, 16), "reg": (0.0, 1.0), "steps": 8}
 
 
@@ -51,19 +53,37 @@ def main(config: Config) -> dict[str, object]:
     """Measure all three questions, print, draw, and return the record."""
     run = Run.start("overfitting", config)
     split = images_for(config, run)
+    most = max(config.images)
+    if most > len(split.y_train):
+        raise ValueError(f"{most} training images are asked for, but the set has {len(split.y_train)}")
+    run.begin()
     middle = {"images": _middle(config.images), "hidden": _middle(config.hidden), "reg": min(config.reg)}
+    measured: dict[tuple[float, ...], Point] = {}  # the point in the middle lies on all three lines
     drawing, axes = plots.figure(3, width=4)
     metrics: dict[str, Any] = {}
     for axis, name in zip(axes, middle, strict=True):
         values = getattr(config, name)
-        points = [_measure(config, split, {**middle, name: value}, run) for value in values]
+        for chosen in ({**middle, name: value} for value in values):
+            if (key := tuple(chosen.values())) not in measured:
+                measured[key] = _measure(config, split, chosen, run)
+        points = [measured[tuple({**middle, name: value}.values())] for value in values]
         metrics[name] = _show(name, values, points)
-        places = range(len(values))
-        series = {part: (places, [np.mean(getattr(p, part)) for p in points]) for part in ("train", "test")}
-        plots.lines(axis, series, x=name, y="accuracy", title=f"gap {metrics[name]['verdict']}", marker="o")
-        axis.set_xticks(places, [f"{value:g}" for value in values])
+        _draw(axis, name, values, points, metrics[name]["verdict"])
     plots.save(drawing, run.path("gap.png"))
     return run.finish({"fixed": middle, **metrics})
+
+
+def _draw(axis: Any, name: str, values: tuple[float, ...], points: list[Point], verdict: str) -> None:
+    places = range(len(values))
+    for part in ("train", "test"):
+        means, spreads = zip(
+            *((np.mean(a), np.std(a, ddof=1)) for a in (getattr(p, part) for p in points)), strict=True
+        )
+        axis.errorbar(places, means, spreads, label=part, marker="o", markersize=4, capsize=3)
+    axis.set(xlabel=AXES[name], ylabel="accuracy", title=f"more {name}: {verdict}")
+    axis.set_xticks(places, [f"{value:g}" for value in values])
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
 
 
 def _middle(values: tuple[int, ...]) -> int:
@@ -72,8 +92,6 @@ def _middle(values: tuple[int, ...]) -> int:
 
 def _measure(config: Config, split: Split, chosen: dict[str, Any], run: Run) -> Point:
     images = chosen["images"]
-    if not 0 < images <= len(split.y_train):
-        raise ValueError(f"{images} training images are asked for, but the set has {len(split.y_train)}")
     fewer = replace(split, X_train=split.X_train[:images], y_train=split.y_train[:images])
     batch = min(config.batch_size, images)
     setting = Setting(
@@ -92,9 +110,10 @@ def _show(name: str, values: tuple[float, ...], points: list[Point]) -> dict[str
     for value, point in zip(values, points, strict=True):
         train, test, gap = (mean_std(part) for part in (point.train, point.test, point.gaps()))
         print(f"{name} {value:>6g}: train {train}, test {test}, gap {gap}", flush=True)
-    first, last = (float(np.mean(point.gaps())) for point in (points[0], points[-1]))
-    verdict = "narrows" if last < first else "does not narrow"
-    print(f"more {name}: the gap {verdict} ({first:.3f} to {last:.3f})")
+    change = np.array(points[-1].gaps()) - np.array(points[0].gaps())
+    mean, spread = float(change.mean()), float(change.std(ddof=1))
+    verdict = "no change" if abs(mean) <= spread else "the gap narrows" if mean < 0 else "the gap widens"
+    print(f"more {name}: {verdict} ({mean:+.3f}, spread over the seeds {spread:.3f})")
     gaps = [point.gaps() for point in points]
     return {"values": values, "train": [p.train for p in points], "gaps": gaps, "verdict": verdict}
 

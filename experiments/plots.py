@@ -54,9 +54,17 @@ def histories(path: Path, losses: Sequence[float], accuracies: Mapping[str, Sequ
     left.set(xlabel="iteration", ylabel="loss", title=title)
     left.grid(alpha=0.3)
     left.legend(fontsize=8)
-    epochs = {label: (range(len(values)), values) for label, values in accuracies.items()}
-    lines(right, epochs, x="epoch", y="accuracy", title="accuracy", marker="o")
+    epochs(right, accuracies, "accuracy")
     save(drawing, path)
+
+
+def epochs(axes: "Axes", accuracies: Mapping[str, Sequence[float]], title: str) -> None:
+    """Accuracies by epoch, from epoch 0; the ticks are whole epochs."""
+    from matplotlib.ticker import MaxNLocator
+
+    series = {label: (range(len(values)), values) for label, values in accuracies.items()}
+    lines(axes, series, x="epoch", y="accuracy", title=title, marker="o")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def tiles(path: Path, images: Array, title: str, *, labels: Sequence[str] = ()) -> None:
@@ -97,13 +105,14 @@ def heat_map(
 
 
 def boundary(axes: "Axes", probability: Array, limits: tuple[float, float], title: str) -> None:
-    """A field of probabilities (G, G) over a square, with the line at one half."""
+    """A field of probabilities (G, G) over a square as shades with their bar, and the line at one half."""
     extent = (*limits, *limits)
-    axes.imshow(probability, origin="lower", extent=extent, cmap="RdBu_r", vmin=0, vmax=1, alpha=0.8)
+    shades = axes.imshow(probability, origin="lower", extent=extent, cmap="RdBu_r", vmin=0, vmax=1, alpha=0.8)
+    axes.figure.colorbar(shades, ax=axes, label="probability of 1", shrink=0.8)
     ticks = np.linspace(*limits, len(probability))
     if probability.min() < 0.5 < probability.max():
         axes.contour(ticks, ticks, probability, levels=[0.5], colors="k", linewidths=1)
-    axes.set_title(title, fontsize=9)
+    axes.set(xlabel="x1", ylabel="x2", title=title)
 
 
 def points(axes: "Axes", X: Array, y: Array) -> None:

@@ -19,16 +19,16 @@ from scratchproof.subjects import subject
 from scratchproof.table.layers import LAYERS
 from scratchproof.vjp import PRECISIONS, answer, from_torch
 
-from .command import Common, command, option
+from .command import Basic, command, option
 from .mistakes import MISTAKES, Mistake
 from .record import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(Basic):
     """What is counted."""
 
-    seeds: int = option(200, "how often each right subject sits the exam")
+    seeds: int = option(200, "how often each right subject sits the exam", least=1)
     subjects: str = option("scratch,torch:cpu:float32,torch:cpu:bfloat16", "right subjects, separated by commas")
     layers: str = option("", "only these layers, separated by commas")
 
@@ -40,6 +40,7 @@ def main(config: Config) -> dict[str, object]:
     """Count and print both rates; return the record."""
     torch.set_num_threads(1)
     run = Run.start("power", config)
+    run.begin()
     kills = _kills(config.seed)
     alarms = [_alarms(config, name) for name in config.subjects.split(",")]
     return run.finish({"kills": kills, "false_alarms": alarms})

@@ -28,16 +28,16 @@ GREY_LEVELS = 64.0
 class Config(Common):
     """The recipe."""
 
-    seeds: int = option(3, "how many runs, each with its own seed")
-    hidden: int = option(1000, "units of the hidden layer")
-    epochs: int = option(50, "passes over the training images")
-    batch_size: int = option(256, "images in a minibatch")
-    learning_rate: float = option(0.03, "its highest value")
-    momentum: float = option(0.9, "share of the velocity that is kept")
-    drop_pixels: float = option(0.1, "probability to drop a pixel's channel")
-    drop_hidden: float = option(0.3, "probability to drop a hidden unit")
-    reg: float = option(0.0, "L2 regularisation")
-    goal: float = option(0.6, "test accuracy to reach, for the verdict")
+    seeds: int = option(3, "how many runs, each with its own seed", least=1, free=True)
+    hidden: int = option(1000, "units of the hidden layer", least=1)
+    epochs: int = option(50, "passes over the training images", least=1)
+    batch_size: int = option(256, "images in a minibatch", least=1)
+    learning_rate: float = option(0.03, "its highest value", above=0)
+    momentum: float = option(0.9, "share of the velocity that is kept", least=0, below=1)
+    drop_pixels: float = option(0.1, "probability to drop a pixel's channel", least=0, below=1)
+    drop_hidden: float = option(0.3, "probability to drop a hidden unit", least=0, below=1)
+    reg: float = option(0.0, "L2 regularisation", least=0)
+    goal: float = option(0.6, "test accuracy to reach, for the verdict", free=True)
 
 
 SMOKE = {"seeds": 1, "hidden": 32, "epochs": 2, "goal": 0.1}
@@ -46,7 +46,8 @@ SMOKE = {"seeds": 1, "hidden": 32, "epochs": 2, "goal": 0.1}
 def main(config: Config) -> dict[str, object]:
     """Train every seed, print and return the record."""
     run = Run.start("recipe", config)
-    split = _scaled(images_for(config, run))
+    split = scaled(images_for(config, run))
+    run.begin()
     fits = []
     for seed in config.run_seeds():
         result = _train(config, split, seed, run)
@@ -79,7 +80,8 @@ def rise_and_fall(rise: int, iteration: int, total: int) -> float:
     return min(1.0, (iteration + 1) / rise) * (1 - iteration / total)
 
 
-def _scaled(split: Split) -> Split:
+def scaled(split: Split) -> Split:
+    """The split with all images divided by one constant."""
     scale = np.float32(1 / GREY_LEVELS)
     return replace(split, X_train=split.X_train * scale, X_val=split.X_val * scale, X_test=split.X_test * scale)
 
@@ -104,7 +106,8 @@ def _train(config: Config, split: Split, seed: int, run: Run) -> Fit:
         lr_schedule=lambda iteration, total: rise_and_fall(rise, iteration, total),
     )
     options: Any = {"backend": config.backend, "device": config.device, "rng": rng, "label": f"seed {seed}"}
-    return fit(lambda: _twin(sizes, dropout, seed), net, split, plan, on_step=run.first_step, **options)
+    options |= {"keep": run.folder / "kept" / f"{config.backend}-seed{seed}", "on_step": run.first_step}
+    return fit(lambda: _twin(sizes, dropout, seed), net, split, plan, **options)
 
 
 def _twin(sizes: tuple[int, int, int], dropout: tuple[float, float], seed: int) -> Any:

@@ -1,11 +1,12 @@
 """The folder of a run: what was asked, with what, and what came out.
 
-    run = Run.start("two_layer", config)
+    run = Run.start("two_layer", config)   # refuses a folder that holds another run; nothing is written yet
+    run.begin()                            # makes the folder, once nothing is left that could be refused
     ...
     run.finish({"val_acc": 0.5})
 
-record.json holds the experiment, its config, the images, versions and machine, times and metrics; beside it lie
-tables (CSV), pictures (PNG) and the experiment's source as it was.
+settings.json holds what a resumed run must share, record.json the experiment, its config, the images, versions and
+machine, times and metrics; beside them lie tables (CSV), pictures (PNG) and the experiment's source as it was.
 """
 
 import csv
@@ -16,16 +17,17 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from . import STARTED
-from .command import Common
+from .command import Basic
 
 FORMAT = 1
+SETTINGS = "settings.json"
 LIBRARIES = ("scratchproof", "numpy", "torch", "torchvision")
 
 
@@ -36,28 +38,62 @@ class Run:
     experiment: str
     folder: Path
     config: dict[str, Any]
+    fixed: dict[str, Any]
     images: str = "none"
+    begun: bool = False
     times: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, experiment: str, config: Common) -> "Run":
-        """Make the folder that the config names, or runs/EXPERIMENT/TIME, and keep the source in it.
+    def start(cls, experiment: str, config: Basic) -> "Run":
+        """A run in the folder that the config names, or in runs/EXPERIMENT/TIME. Writes nothing.
 
-        Raises: ValueError if the folder cannot be made.
+        Raises: ValueError if the folder holds a run of another experiment or with other settings.
         """
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
         folder = Path(config.out).expanduser() if config.out else Path("runs") / experiment / stamp
+        chosen = asdict(config)
+        fixed = {item.name: chosen[item.name] for item in fields(config) if not item.metadata["free"]}
+        run = cls(experiment=experiment, folder=folder, config=chosen, fixed=json.loads(json.dumps(fixed)))
+        run._require_same({"experiment": experiment, **run.fixed})
+        return run
+
+    def use(self, images: str) -> None:
+        """Note the description of the images. Raises: ValueError if the folder's run saw others."""
+        self._require_same({"images": images})
+        self.images = images
+
+    def begin(self) -> None:
+        """Make the folder and write down the settings, before the first result.
+
+        Raises: ValueError if the folder cannot be made.
+        """
+        if self.begun:
+            return
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(f"the run folder {folder} cannot be made: {error.strerror}") from error
-        source = Path(__file__).with_name(f"{experiment}.py")
+            raise ValueError(f"the run folder {self.folder} cannot be made: {error.strerror}") from error
+        source = Path(__file__).with_name(f"{self.experiment}.py")
         if source.exists():
-            shutil.copyfile(source, folder / "source.py")
-        return cls(experiment=experiment, folder=folder, config=asdict(config))
+            shutil.copyfile(source, self.folder / "source.py")
+        write_json(self.folder / SETTINGS, {"experiment": self.experiment, "images": self.images, **self.fixed})
+        self.begun = True
+
+    def _require_same(self, ours: Mapping[str, Any]) -> None:
+        try:
+            theirs = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return  # nothing there, or what begin() will refuse
+        for name, value in ours.items():
+            if name in theirs and theirs[name] != value:
+                raise ValueError(
+                    f"{self.folder} holds a run with {name} {theirs[name]} but {name} is {value} here:"
+                    " give the same settings, or another --out"
+                )
 
     def path(self, name: str) -> Path:
         """Where a file of this name belongs."""
+        self.begin()
         return self.folder / name
 
     def table(self, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

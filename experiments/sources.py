@@ -2,7 +2,8 @@
 
 S0, S1 and S3 train a two-layer net on CIFAR-10 and sweep its settings. A setting that a write-up leaves out has
 CS231n's default: weight scale 1e-3, no regularisation, 10 epochs, batches of 100, no decay of the learning rate.
-Only S3's grid, for which nothing is printed, takes the batch and the decay of S1's single run.
+S3's constructor gets another variable than the one it sweeps, so the swept regularisation never reaches the net:
+its grid is here twice, as it was meant and as it ran.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +12,10 @@ from itertools import product
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One training of the two-layer net by plain SGD, and the validation accuracy printed for it, if any."""
+    """One training of the two-layer net by plain SGD, and the validation accuracy printed for it, if any.
+
+    arrives: whether reg reaches the net, which otherwise has none.
+    """
 
     hidden: int
     learning_rate: float
@@ -19,13 +23,15 @@ class Setting:
     epochs: int = 10
     batch_size: int = 100
     lr_decay: float = 1.0
+    arrives: bool = True
     printed: float | None = None
 
     def label(self) -> str:
         """The settings that the grids vary, for a table's row, and what else is not the default."""
         batch = "" if self.batch_size == 100 else f" batch {self.batch_size}"
         decay = "" if self.lr_decay == 1 else f" decay {self.lr_decay:g}"
-        return f"lr {self.learning_rate:.0e} reg {self.reg:g} hidden {self.hidden} epochs {self.epochs}{batch}{decay}"
+        reg = f"{self.reg:g}" if self.arrives else f"{self.reg:g} (does not arrive)"
+        return f"lr {self.learning_rate:.0e} reg {reg} hidden {self.hidden} epochs {self.epochs}{batch}{decay}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +46,7 @@ class LogLine:
 SINGLE = {
     "S0": Setting(hidden=50, learning_rate=1e-3, printed=0.36),
     "S1": Setting(hidden=50, learning_rate=1e-4, epochs=5, batch_size=200, lr_decay=0.95, printed=0.372),
-    "S3": Setting(hidden=100, learning_rate=1e-3, reg=10.0, batch_size=200, lr_decay=0.95),
+    "S3": Setting(hidden=100, learning_rate=1e-3),
 }
 """What each write-up trains by itself. S0's 0.36 is the mark that was asked for, not an outcome."""
 
@@ -50,13 +56,16 @@ S1_LOG = tuple(
         [(0.069, 0.063), (0.211, 0.257), (0.294, 0.293), (0.345, 0.332), (0.370, 0.363), (0.376, 0.372)]
     )
 )
-S1_LOSSES = (2.303922, 1.700919)
-S1_LAST_PRINTED = 1201
-"""The first and the last loss that S1's log prints, at iterations 1 and 1,201 of 1,225."""
+S1_LOSSES = (
+    2.303922, 2.280164, 2.176490, 2.104870, 1.997602, 1.929971, 2.006990, 1.811825, 1.792892, 1.808718, 1.892665,
+    1.767647, 1.700919,
+)  # fmt: skip
+"""The losses that S1's log prints, at iterations 1, 101, ..., 1,201 of 1,225: every 100, though its call says 300."""
+S1_EVERY = 100
 
 
 def grid(source: str) -> tuple[Setting, ...]:
-    """The settings that S0, S1 or S3 sweeps, in its order.
+    """The settings that S0, S1 or S3 sweeps, in its order; "S3-as-run": S3's as its code ran them.
 
     Raises: ValueError for another name.
     """
@@ -75,8 +84,7 @@ def _s0() -> tuple[Setting, ...]:
 
 def _s1() -> tuple[Setting, ...]:
     printed = [0.464, 0.48, 0.406, 0.411, 0.48, 0.521, 0.399, 0.405]
-    # Batch 200 and decay 0.95 are told of S1's single run alone. With them the rows of rate 1e-4, after half as many
-    # steps, end 0.04 to 0.07 below the printed figures; with the defaults no row is more than 0.031 off.
+    # The printed call passes the learning rate and the epochs alone: batches of 100, no decay.
     base = Setting(hidden=64, learning_rate=1e-4)
     return tuple(
         replace(base, learning_rate=rate, reg=reg, hidden=hidden, printed=figure)
@@ -84,12 +92,12 @@ def _s1() -> tuple[Setting, ...]:
     )
 
 
-def _s3() -> tuple[Setting, ...]:
-    base = Setting(hidden=50, learning_rate=1e-3, batch_size=200, lr_decay=0.95)
+def _s3(*, arrives: bool) -> tuple[Setting, ...]:
+    base = Setting(hidden=50, learning_rate=1e-3, arrives=arrives)
     return tuple(
         replace(base, hidden=hidden, learning_rate=rate, epochs=epochs, reg=reg)
         for hidden, rate, epochs, reg in product((50, 100), (1e-3, 1e-4), (5, 10), (10.0, 20.0))
     )
 
 
-_GRIDS = {"S0": _s0(), "S1": _s1(), "S3": _s3()}
+_GRIDS = {"S0": _s0(), "S1": _s1(), "S3": _s3(arrives=True), "S3-as-run": _s3(arrives=False)}

@@ -1,8 +1,10 @@
 """Which settings make a two-layer net good? The grids of S0, S1 and S3, row by row beside what they printed.
 
 Every row of a grid is trained by itself; its validation accuracy is that of its best epoch, and its test accuracy
-is taken once, with the parameters of that epoch. A row that diverges keeps what it reached before. Rows that the
-run folder holds already are not trained again, so `--out` the same folder resumes a sweep, adds seeds or the
+is taken once, with the parameters of that epoch. A row that diverges keeps the figure that it had reached. S3's
+grid is run as it was meant and as its code ran it, where the swept regularisation does not arrive: there, rows
+that differ in it alone must come out the same. Rows that the run folder holds already are not trained again, and a
+row that was cut short goes on from its last epoch, so `--out` the same folder resumes a sweep, adds seeds or the
 other backend, and prints all that is there as one table.
 """
 
@@ -10,11 +12,14 @@ import hashlib
 import json
 import math
 import os
+import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +32,32 @@ from . import plots
 from .command import Common, command, option, resolve_device
 from .record import Run, mean_std, write_json
 from .sources import Setting, grid
-from .training import fit_two_layer, images_for
+from .training import are_cifar10, fit_two_layer, images_for
 
 CLOSE = 0.03
 """How near a printed accuracy ours should come: two standard errors of 1,000 validation images."""
-GRIDS = ("S0", "S1", "S3")
+GRIDS = ("S0", "S1", "S3", "S3-as-run")
 CHANGEABLE = ("epochs", "hidden", "batch_size", "lr_decay")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(Common):
     """Which grids, how often, and on how many cores."""
 
-    grids: str = option("all", "whose grid", choices=("all", *GRIDS))
-    backend: str = option("scratch", "who computes", choices=("scratch", "torch", "both"))
-    seeds: int = option(1, "how many runs of each row, each with its own seed")
-    parallel: int = option(os.cpu_count() or 1, "rows at a time, each a process with one thread")
-    epochs: int | None = option(None, "epochs of every row, instead of the grid's own", kind=int)
-    hidden: int | None = option(None, "hidden units of every row, instead of the grid's own", kind=int)
-    batch_size: int | None = option(None, "images in a minibatch of every row, instead of the grid's own", kind=int)
-    lr_decay: float | None = option(None, "decay of the rate in every row, instead of the grid's own", kind=float)
+    grids: str = option("all", "whose grid", choices=("all", *GRIDS), free=True)
+    backend: str = option("scratch", "who computes", choices=("scratch", "torch", "both"), free=True)
+    seed: int = option(0, "seed of the first run; the others count on from it", least=0, free=True)
+    seeds: int = option(1, "how many runs of each row, each with its own seed", least=1, free=True)
+    parallel: int = option(os.cpu_count() or 1, "rows at a time, each a process with one thread", least=1, free=True)
+    epochs: int | None = option(None, "epochs of every row, instead of the grid's own", kind=int, least=1)
+    hidden: int | None = option(None, "hidden units of every row, instead of the grid's own", kind=int, least=1)
+    batch_size: int | None = option(
+        None, "images in a minibatch of every row, instead of the grid's own", kind=int, least=1
+    )
+    lr_decay: float | None = option(
+        None, "decay of the rate in every row, instead of the grid's own", kind=float, above=0
+    )
 
 
 SMOKE = {"epochs": 1, "hidden": 4, "parallel": 1, "backend": "both"}
@@ -73,26 +84,32 @@ class Job:
 
 def main(config: Config) -> dict[str, object]:
     """Train the rows that are missing, then print, draw and return them all."""
-    run, jobs = Run.start("sweep", config), list(_jobs(config))
-    images_for(config, run)  # decoded once, before several processes want it
-    rows = run.path("rows")
-    rows.mkdir(exist_ok=True)
+    run = Run.start("sweep", config)
+    split = images_for(config, run)  # decoded once, before several processes want it
+    jobs, rows = list(_jobs(config, printed=are_cifar10(split))), run.folder / "rows"
+    _results(rows, run.images)
+    run.path("rows").mkdir(exist_ok=True)
+    for draft in rows.glob(".*"):  # a record that was being written when the last run was killed
+        draft.unlink()
     missing = [job for job in jobs if not (rows / job.name()).exists()]
-    print(f"{len(jobs)} trainings, {len(jobs) - len(missing)} of them done before", flush=True)
-    _train_all(missing, rows, config.parallel)
+    resumed = "resumed: " if len(missing) < len(jobs) else ""
+    print(f"{resumed}{len(jobs)} trainings, {len(jobs) - len(missing)} of them done before", flush=True)
+    _train_all(missing, run.folder, config.parallel)
     results = _results(rows, run.images)
     _show(results, run)
     return run.finish({"trainings": results})
 
 
-def _jobs(config: Config) -> Iterator[Job]:
-    if config.parallel < 1:
-        raise ValueError(f"parallel is {config.parallel} but at least one process is needed")
+def _jobs(config: Config, *, printed: bool) -> Iterator[Job]:
+    """printed: whether the figures that the write-ups print are about these images."""
     names = GRIDS if config.grids == "all" else (config.grids,)
     backends = ("scratch", "torch") if config.backend == "both" else (config.backend,)
-    changes = {key: value for key in CHANGEABLE if (value := getattr(config, key)) is not None}
+    changes: dict[str, Any] = {key: value for key in CHANGEABLE if (value := getattr(config, key)) is not None}
+    if changes or not printed:
+        changes["printed"] = None
     for backend in backends:
-        device = resolve_device(backend, "auto" if config.backend == "both" else config.device)
+        mixed = config.backend == "both" and backend == "scratch"
+        device = resolve_device(backend, "auto" if mixed else config.device)
         for name in names:
             for row, setting in enumerate(grid(name)):
                 for seed in config.run_seeds():
@@ -108,22 +125,39 @@ def _jobs(config: Config) -> Iterator[Job]:
                     )
 
 
-def _train_all(jobs: list[Job], rows: Path, parallel: int) -> None:
-    with progress("sweep", every=0.0) as advance:
+def _train_all(jobs: list[Job], folder: Path, parallel: int) -> None:
+    with progress("sweep", every=0.0) as advance, _one_thread():
         if parallel == 1:
             for done, job in enumerate(jobs, start=1):
-                _train(job, rows)
+                _train(job, folder)
                 advance(done, len(jobs))
         else:
-            _train_in_parallel(jobs, rows, parallel, advance)
+            _train_in_parallel(jobs, folder, parallel, advance)
 
 
-def _train_in_parallel(jobs: list[Job], rows: Path, parallel: int, advance: Advance) -> None:
-    # As many processes as cores leave no core for a second thread; a child's BLAS reads this when it is loaded.
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for what is loaded, and for what this process or a child of it will load: as many processes as
+    cores leave no core for a second thread.
+    """
+    from threadpoolctl import threadpool_limits
+
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ |= dict.fromkeys(THREADS, "1")
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _train_in_parallel(jobs: list[Job], folder: Path, parallel: int, advance: Advance) -> None:
     # spawned, not forked: a BLAS with threads does not survive a fork
-    with ProcessPoolExecutor(parallel, get_context("spawn")) as pool:
-        futures = [pool.submit(_train, job, rows) for job in jobs]
+    with ProcessPoolExecutor(parallel, get_context("spawn"), initializer=_leave_with_parent) as pool:
+        futures = [pool.submit(_train, job, folder) for job in jobs]
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
@@ -131,13 +165,31 @@ def _train_in_parallel(jobs: list[Job], rows: Path, parallel: int, advance: Adva
         except BrokenExecutor:
             advice = "run again with the same --out and a smaller --parallel"
             raise ValueError(f"a process was killed, perhaps for its memory: {advice}") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _train(job: Job, rows: Path) -> None:
-    """Train one row and write its record."""
-    split = _split(job.data, job.root)
-    fit = fit_two_layer(job.setting, split, seed=job.seed, backend=job.backend, device=job.device)
-    write_json(rows / job.name(), {**asdict(job), "images": split.description, **fit.summary()})
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _train(job: Job, folder: Path) -> None:
+    """Train one row and write its record; until then it keeps itself in a folder of its own."""
+    split, keep = _split(job.data, job.root), folder / "unfinished" / job.name().removesuffix(".json")
+    label = f"{job.grid}, {job.setting.label()}, {job.backend}, seed {job.seed}"
+    fit = fit_two_layer(
+        job.setting, split, seed=job.seed, backend=job.backend, device=job.device, label=label, keep=keep
+    )
+    write_json(folder / "rows" / job.name(), {**asdict(job), "images": split.description, **fit.summary()})
+    shutil.rmtree(keep)
 
 
 @lru_cache(maxsize=1)
@@ -149,12 +201,19 @@ def _split(data: str, root: str | None) -> Split:
 def _results(rows: Path, images: str) -> list[dict[str, Any]]:
     """All records in the folder, in the grids' order.
 
-    Raises: ValueError if they were made from other images.
+    Raises: ValueError if one cannot be read, or they were made from other images.
     """
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(rows.glob("S*.json"))]
+    found = [_record(path) for path in sorted(rows.glob("S*.json"))]
     if others := {record["images"] for record in found} - {images}:
         raise ValueError(f"{rows} holds rows of other images ({others.pop()}): give another --out")
     return found
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        raise ValueError(f"{path} is not whole: delete it, and its row is trained again") from None
 
 
 def _show(results: list[dict[str, Any]], run: Run) -> None:
@@ -168,6 +227,7 @@ def _show(results: list[dict[str, Any]], run: Run) -> None:
     for name in sorted({record["grid"] for record in results}):
         _draw(name, [record for record in results if record["grid"] == name], run)
     _show_best(results)
+    _show_as_run([record for record in results if not record["setting"]["arrives"]])
 
 
 def _grouped(results: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -184,21 +244,17 @@ def _line(records: list[dict[str, Any]]) -> tuple[str, ...]:
     """One row: what the source printed, and mean ± standard deviation over our seeds."""
     setting = Setting(**records[0]["setting"])
     by_backend = {name: [r for r in records if r["backend"] == name] for name in ("scratch", "torch")}
-    cells = {
-        (name, part): mean_std([record[part] for record in found]) if found else "-"
-        for name, found in by_backend.items()
-        for part in ("val_acc", "test_acc")
-    }
-    return (
-        records[0]["grid"],
-        setting.label(),
-        "-" if setting.printed is None else f"{setting.printed:.3f}",
-        cells["scratch", "val_acc"],
-        cells["torch", "val_acc"],
-        cells["scratch", "test_acc"],
-        cells["torch", "test_acc"],
-        _remark(setting, by_backend),
-    )
+    cells = [_cell(found, part) for part in ("val_acc", "test_acc") for found in by_backend.values()]
+    printed = "-" if setting.printed is None else f"{setting.printed:.3f}"
+    return records[0]["grid"], setting.label(), printed, *cells, _remark(setting, by_backend)
+
+
+def _cell(found: list[dict[str, Any]], part: str) -> str:
+    """Mean ± standard deviation over the seeds, and the word where some diverged."""
+    if not found:
+        return "-"
+    lost = sum(record["diverged"] is not None for record in found)
+    return mean_std([record[part] for record in found]) + (f", diverges {lost} of {len(found)}" if lost else "")
 
 
 def _remark(setting: Setting, by_backend: dict[str, list[dict[str, Any]]]) -> str:
@@ -208,8 +264,6 @@ def _remark(setting: Setting, by_backend: dict[str, list[dict[str, Any]]]) -> st
             gap = float(np.mean([record["val_acc"] for record in found])) - setting.printed
             if abs(gap) > CLOSE:
                 remarks.append(f"{name} {gap:+.3f}")
-        if lost := sum(record["diverged"] is not None for record in found):
-            remarks.append(f"{name}: {lost} of {len(found)} diverged")
     return ", ".join(remarks)
 
 
@@ -223,6 +277,17 @@ def _show_best(results: list[dict[str, Any]]) -> None:
                 val, test = (mean_std([record[part] for record in best]) for part in ("val_acc", "test_acc"))
                 label = Setting(**best[0]["setting"]).label()
                 print(f"best of {name}, {backend}: {label}: validation {val}, test {test}")
+
+
+def _show_as_run(results: list[dict[str, Any]]) -> None:
+    """Whether rows that differ in a regularisation that does not arrive came out the same."""
+    alike: dict[str, set[str]] = {}
+    for record in results:
+        setting = replace(Setting(**record["setting"]), reg=0.0)
+        alike.setdefault(f"{setting.label()} {record['backend']} {record['seed']}", set()).add(record["params_sha256"])
+    if results:
+        same = sum(len(digests) == 1 for digests in alike.values())
+        print(f"S3 as run: in {same} of {len(alike)} cases, rows that differ in reg alone end with the same parameters")
 
 
 def _draw(name: str, results: list[dict[str, Any]], run: Run) -> None:

@@ -170,6 +170,22 @@ def lockstep(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: i
     sys.exit(0 if all(r.verdict is Verdict.PASS for r in found) else 1)
 
 
+@main.command()
+@click.argument("name", metavar="scalar|matrix", type=click.Choice(["scalar", "matrix"]))
+@click.option("--subject", default="scratch", show_default=True, help="Whose graphs: a module or a .py file.")
+def graph(name: str, subject: str) -> None:
+    """Work one of the lectures' graphs step by step, local and chained gradients, beside torch autograd.
+
+    scalar: f = (a·x + b·y)·(c·z) and its distance from a target; matrix: f = ‖W x‖².
+    """
+    with _plain_errors():
+        from scratchproof.tracing import graphs
+
+        title, lines = graphs.worked(name, subject)
+        graphs.show(_console(), title, lines)
+    sys.exit(0 if all(line.agrees for line in lines) else 1)
+
+
 def _examine(
     spec: str,
     layers: tuple[str, ...],

@@ -1,15 +1,11 @@
 """Both backends train alike, and the settings of the write-ups are what they say."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from scratchproof.experiments import recipe, sources, sweep
-from scratchproof.experiments.command import command
+from scratchproof.experiments import recipe, sources
 from scratchproof.experiments.sources import Setting, grid
 from scratchproof.experiments.training import fit_two_layer
 from scratchproof.experiments.xor import TwoLinear
@@ -42,28 +38,24 @@ def test_a_step_too_large_is_reported_not_raised(split: Split, backend: str, dev
 
 
 def test_the_grids_have_the_rows_and_figures_of_their_sources() -> None:
-    assert [len(grid(name)) for name in ("S0", "S1", "S3")] == [8, 8, 16]
+    assert [len(grid(name)) for name in ("S0", "S1", "S3", "S3-as-run")] == [8, 8, 16, 16]
     assert max(row.printed for row in grid("S1") if row.printed) == 0.521
     best = next(row for row in grid("S0") if row.printed == 0.506)
     assert (best.learning_rate, best.reg, best.hidden) == (1e-3, 0.0, 100)
     with pytest.raises(ValueError, match="no grid"):
         grid("S2")
-    assert len(sources.S1_LOG) == 6
+    assert (len(sources.S1_LOG), len(sources.S1_LOSSES)) == (6, 13)
 
 
-def test_a_sweep_trains_only_what_is_missing(tmp_path: Path) -> None:
-    options = ["--grids", "S1", "--smoke", "--out", str(tmp_path)]
-    run = command(sweep.Config, sweep.main, sweep.SMOKE)
-    assert "0 of them done before" in CliRunner().invoke(run, options).output
-    rows = sorted((tmp_path / "rows").iterdir())
-    before = {path.name: path.read_bytes() for path in rows}
-    rows[0].unlink()
-    assert "16 trainings, 15 of them done before" in CliRunner().invoke(run, options).output
-    after = {path.name: json.loads(path.read_bytes())["val_acc"] for path in (tmp_path / "rows").iterdir()}
-    assert after == {name: json.loads(text)["val_acc"] for name, text in before.items()}
-    table = (tmp_path / "table.md").read_text()
-    assert table.count("| S1 |") == 8
-    assert "synthetic" in table
+def test_what_a_source_leaves_out_has_cs231ns_default() -> None:
+    """Batches of 100, no decay, ten epochs, no regularisation; S1's single run alone prints others."""
+    for setting in (sources.SINGLE["S0"], sources.SINGLE["S3"], *grid("S0"), *grid("S1"), *grid("S3")):
+        assert (setting.batch_size, setting.lr_decay) == (100, 1.0)
+    assert (sources.SINGLE["S3"].hidden, sources.SINGLE["S3"].reg, sources.SINGLE["S3"].epochs) == (100, 0.0, 10)
+    assert {setting.epochs for setting in grid("S1")} == {10}
+    assert (sources.SINGLE["S1"].batch_size, sources.SINGLE["S1"].lr_decay) == (200, 0.95)
+    meant, run = grid("S3"), grid("S3-as-run")
+    assert [replace(setting, arrives=True) for setting in run] == list(meant)
 
 
 def test_mirroring_turns_whole_images_and_nothing_else() -> None:
