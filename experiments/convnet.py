@@ -17,7 +17,7 @@ from scratchproof import scratch
 from scratchproof.images.data import Split
 
 from . import plots
-from .command import Common, command, option
+from .command import Common, command, option, resolve_device
 from .conv_nets import TwoConvNet, twin
 from .recipe import mirrored, rise_and_fall, scaled
 from .record import Run, mean_std
@@ -55,6 +55,7 @@ def main(config: Config) -> dict[str, object]:
     split = scaled(images_for(config, run))
     for name in NETS:
         _net(name, config, split, np.random.default_rng(0))  # refused now, not after the nets before it
+    resolve_device(config.backend, config.device)
     run.begin()
     fits: dict[str, list[Fit]] = {name: [] for name in NETS}
     for seed in config.run_seeds():

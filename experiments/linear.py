@@ -13,7 +13,7 @@ from scratchproof import scratch
 from scratchproof.images.data import Split
 
 from . import plots
-from .command import Common, command, option
+from .command import Common, command, option, resolve_device
 from .record import Run, mean_std
 from .training import Fit, Plan, fit, images_for
 
@@ -39,6 +39,7 @@ def main(config: Config) -> dict[str, object]:
     """Train both losses on every seed, print, draw, and return the record."""
     run = Run.start("linear", config)
     split = images_for(config, run)
+    resolve_device(config.backend, config.device)
     run.begin()
     metrics = {}
     for loss in get_args(Loss):

@@ -14,7 +14,7 @@ import numpy as np
 from scratchproof.images.data import Split
 
 from . import plots
-from .command import Common, command, option
+from .command import Common, command, option, resolve_device
 from .record import Run, mean_std
 from .sources import Setting
 from .training import fit_two_layer, images_for
@@ -56,6 +56,7 @@ def main(config: Config) -> dict[str, object]:
     most = max(config.images)
     if most > len(split.y_train):
         raise ValueError(f"{most} training images are asked for, but the set has {len(split.y_train)}")
+    resolve_device(config.backend, config.device)
     run.begin()
     middle = {"images": _middle(config.images), "hidden": _middle(config.hidden), "reg": min(config.reg)}
     measured: dict[tuple[float, ...], Point] = {}  # the point in the middle lies on all three lines

@@ -15,7 +15,7 @@ from scratchproof import scratch
 from scratchproof.images.data import Split
 
 from . import plots
-from .command import Common, command, option
+from .command import Common, command, option, resolve_device
 from .record import Run, mean_std
 from .training import Fit, Plan, fit, images_for
 
@@ -47,6 +47,7 @@ def main(config: Config) -> dict[str, object]:
     """Train every seed, print and return the record."""
     run = Run.start("recipe", config)
     split = scaled(images_for(config, run))
+    resolve_device(config.backend, config.device)
     run.begin()
     fits = []
     for seed in config.run_seeds():

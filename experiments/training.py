@@ -79,10 +79,8 @@ class Fit:
 def images_for(config: Common, run: Run) -> Split:
     """The split of the images that the config names; the run notes which they are.
 
-    Raises: ValueError if the run folder holds results of others, or the backend cannot use the device.
+    Raises: ValueError if the run folder holds results of others.
     """
-    if config.backend != "both":
-        resolve_device(config.backend, config.device)
     split = load_split(config.data, root=config.root, download=config.download)
     run.use(split.description)
     return split

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from scratchproof.images.data import Split
 
 from . import plots, sources
-from .command import Common, command, option
+from .command import Common, command, option, resolve_device
 from .record import Run, mean_std
 from .training import Fit, are_cifar10, fit_two_layer, images_for
 
@@ -37,6 +37,7 @@ def main(config: Config) -> dict[str, object]:
     """Train, draw, print and return the record."""
     run, setting = Run.start("two_layer", config), _setting(config)
     split = images_for(config, run)
+    resolve_device(config.backend, config.device)
     run.begin()
     fits = []
     for seed in config.run_seeds():
