@@ -178,11 +178,11 @@ def graph(name: str, subject: str) -> None:
 
     scalar: f = (a·x + b·y)·(c·z) and its distance from a target; matrix: f = ‖W x‖².
     """
-    with plain_errors():
-        from scratchproof.tracing import graphs
+    present(subject)
+    from scratchproof.tracing import graphs
 
-        title, lines = graphs.worked(name, subject)
-        graphs.show(console(), title, lines)
+    title, lines = graphs.worked(name, subject)
+    graphs.show(console(), title, lines)
     sys.exit(0 if all(line.agrees for line in lines) else 1)
 
 
