@@ -163,7 +163,9 @@ def lockstep(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: i
     from scratchproof.training import lockstep as training
 
     printed = console()
-    printed.print(f"{plain(subject)} beside torch.optim {torch.__version__}: {net}, float64, seed {seed}\n")
+    printed.print(
+        f"{plain(subject)} beside torch.optim {torch.__version__}: {net}, float64, seed {seed}\n", soft_wrap=True
+    )
     found = training.run(subject, net, rules, steps=steps, seed=seed)
     training.show(printed, found)
     _write(files, training.record_of(found, subject=subject, net=net, seed=seed))
@@ -251,7 +253,7 @@ def _show(found: dict[str, Any], files: Files) -> None:
 
     printed = console()
     against = f"against torch {torch.__version__} float64 on {found['oracle']}, seed {found['seed']}"
-    printed.print(f"{plain(found['subject'])} {against}\n")
+    printed.print(f"{plain(found['subject'])} {against}\n", soft_wrap=True)
     show(printed, found)
 
 

@@ -16,6 +16,7 @@ BEGINNINGS = (
     b'{\n "extra_data": {\n  "format": "scratchproof-',
     b"<?xml version='1.0' encoding='utf-8'?>\n<!-- scratchproof-",
     b"<!doctype html>\n<!-- scratchproof-",
+    b"submission,points,of,seconds,problem",
 )
 
 

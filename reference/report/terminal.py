@@ -23,6 +23,7 @@ STYLES = {
     Verdict.TIMEOUT: "bold red",
 }
 SHOWN = 3  # findings of one layer on the terminal; the JSON has them all
+DETAILS = ("error/allowed margin", "margin", "")  # beside each verdict, as the width allows
 
 
 def show(console: Console, document: Mapping[str, Any]) -> None:
@@ -30,7 +31,7 @@ def show(console: Console, document: Mapping[str, Any]) -> None:
     by_layer = of_layers(document)
     there = {layer: found for layer, found in by_layer.items() if any(r["verdict"] != "MISSING" for r in found)}
     precisions = list(dict.fromkeys(r["precision"] for r in document["reports"]))
-    console.print(_table(precisions, there), highlight=False)
+    console.print(_widest(console, [_table(precisions, there, detail) for detail in DETAILS]), highlight=False)
     if absent := [layer for layer in by_layer if layer not in there]:
         console.print(Text(f"\nMISSING, so not examined: {plain(', '.join(absent))}", style=STYLES[Verdict.MISSING]))
     for layer, found in by_layer.items():
@@ -51,27 +52,35 @@ def margin(error: float | None, allowed: float | None) -> str:
     return f"{error:.1e}/{allowed:.1e} {headroom:>5}"
 
 
-def _table(precisions: Sequence[str], by_layer: Mapping[str, list[Found]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # 80 columns
-    table.add_column("layer", no_wrap=True)
+def _widest(console: Console, tables: Sequence[Table]) -> Table:
+    """The first table that fits; if none does, the last one, which breaks its words rather than lose them."""
+    endless = console.options.update(width=10_000)
+    return next((t for t in tables if console.measure(t, options=endless).maximum <= console.width), tables[-1])
+
+
+def _table(precisions: Sequence[str], by_layer: Mapping[str, list[Found]], detail: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("layer", overflow="fold")
     for precision in precisions:
-        table.add_column(precision, no_wrap=True)
-        table.add_column("error/allowed margin", justify="right", no_wrap=True)
+        table.add_column(precision, overflow="fold")
+        if detail:
+            table.add_column(detail, justify="right", overflow="fold")
     for layer, reports in by_layer.items():
         cells: list[Text | str] = []
         of_precision = {r["precision"]: r for r in reports}
         for precision in precisions:
-            cells += _cells(of_precision.get(precision))
-        table.add_row(layer, *cells)
+            cells += _cells(of_precision.get(precision), detail)
+        table.add_row(Text(plain(layer)), *cells)
     return table
 
 
-def _cells(report: Found | None) -> list[Text | str]:
-    if report is None:
-        return ["", ""]
-    worst = tightest(report)
+def _cells(report: Found | None, detail: str) -> list[Text | str]:
+    verdict = Text(report["verdict"], style=STYLES[report["verdict"]]) if report else ""
+    worst = tightest(report) if report else None
     numbers = margin(worst["error"], worst["allowed"]) if worst else ""
-    return [Text(report["verdict"], style=STYLES[report["verdict"]]), numbers]
+    if detail == DETAILS[1]:
+        numbers = numbers.split(" ", 1)[-1].strip()
+    return [verdict, numbers] if detail else [verdict]
 
 
 def _show_findings(console: Console, layer: str, found: Sequence[Found]) -> None:
@@ -80,14 +89,26 @@ def _show_findings(console: Console, layer: str, found: Sequence[Found]) -> None
     console.print()
     for finding in found[:SHOWN]:
         label = "note" if finding["verdict"] == "PASS" else finding["verdict"]
-        line = Text(f"{label} ", style=STYLES[finding["verdict"]])
-        line.append(f"{finding['severity']}: " if finding["severity"] else "", style="bold")
-        line.append(plain(finding["message"]), style="default not bold")
-        console.print(line, soft_wrap=True)
+        kind = Text(f"{finding['severity']}: " if finding["severity"] else "", style="bold")
+        message = kind.append(plain(finding["message"]), style="not bold")
+        _print_labelled(console, Text(label, style=STYLES[finding["verdict"]]), message)
         if finding["cause"]:
-            console.print(Text(f"     cause: {plain(finding['cause'])}", style="cyan"), soft_wrap=True)
+            _print_labelled(console, Text("    "), Text(f"cause: {plain(finding['cause'])}", style="cyan"))
     if len(found) > SHOWN:
-        console.print(f"     ... and {len(found) - SHOWN} more about {layer}: --json FILE keeps them all")
+        more = f"... and {len(found) - SHOWN} more about {plain(layer)}: --html FILE shows them, --json FILE keeps them"
+        _print_labelled(console, Text("    "), Text(more))
+
+
+def _print_labelled(console: Console, label: Text, message: Text) -> None:
+    """On a terminal in lines that hang from the label; elsewhere on one line, for grep."""
+    if not console.is_terminal:
+        console.print(Text(" ").join([label, message]), soft_wrap=True)
+        return
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(label, message)
+    console.print(table)
 
 
 def _summary(reports: Sequence[Found]) -> Text:

@@ -92,7 +92,7 @@ def show(console: Console, found: Trace) -> None:
     "forced" is the verdict on torch's own values, "free" that on what the subject's layers passed on.
     """
     beside = f"{found.net} of {found.subject} beside its torch.nn twin, {found.precision}, {found.batch}"
-    console.print(Text(f"{plain(beside)}\n"))
+    console.print(Text(f"{plain(beside)}\n"), soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("path", "shape", "forced", "error/allowed margin", "free", "error/allowed margin"):
         table.add_column(heading, no_wrap=True, justify="right" if "/" in heading else "left")
