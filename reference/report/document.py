@@ -7,7 +7,8 @@ The document (format "scratchproof-check", version 1) holds:
     oracle              where the float64 truth was computed: "cpu" or "cuda"
     asked               the layers that were asked for by name; empty where everything was to be examined
     environment         versions of Python, NumPy and torch, the processor, threads and the flags that matter
-    reports             one for each layer and precision: layer, precision, verdict, properties, results
+    reports             one for each layer and precision: layer, of, precision, verdict, properties, results
+      of                the layer of which this one is a part or a mode, or an empty string
       properties        what the layer can be right or wrong in, each worth a point: out, dx, ..., corners, conduct
       results           check, case, quantity, verdict, severity, message, cause, error, allowed, headroom, ...
     summary             how many reports got each verdict, and whether all passed
@@ -27,7 +28,7 @@ import torch
 
 from scratchproof.exam.compare import Verdict
 from scratchproof.exam.exam import Report
-from scratchproof.table.layers import LAYERS
+from scratchproof.table.layers import LAYERS, Layer
 from scratchproof.vjp import floating
 
 FORMAT, VERSION = "scratchproof-check", 1
@@ -50,6 +51,7 @@ def document(reports: Sequence[Report], *, subject: str, seed: int, oracle: str,
         "reports": [
             {
                 "layer": r.layer,
+                "of": _part_of(r.layer),
                 "precision": r.precision,
                 "verdict": str(r.verdict),
                 "properties": properties(r.layer),
@@ -63,7 +65,7 @@ def document(reports: Sequence[Report], *, subject: str, seed: int, oracle: str,
 
 def properties(layer: str) -> list[str]:
     """What a layer of the table can be right or wrong in; nothing for a layer that is not in the table."""
-    row = next((row for row in LAYERS if row.name == layer), None)
+    row = _row(layer)
     if row is None:
         return []
     inputs = row.cases[0].inputs(np.random.default_rng(0))
@@ -71,6 +73,15 @@ def properties(layer: str) -> list[str]:
     out = "loss" if row.kind in ("loss", "net") else "out"
     optional = [("scores", row.scores), ("corners", row.corners)]
     return [out, *gradients, *(name for name, there in optional if there), "conduct"]
+
+
+def _row(layer: str) -> Layer | None:
+    return next((row for row in LAYERS if row.name == layer), None)
+
+
+def _part_of(layer: str) -> str:
+    row = _row(layer)
+    return row.of if row else ""
 
 
 def passed(reports: Sequence[Report], required: Sequence[str] = ()) -> bool:
@@ -112,6 +123,18 @@ def of_layers(content: Mapping[str, Any]) -> dict[str, list[Found]]:
     for report in content["reports"]:
         found.setdefault(report["layer"], []).append(report)
     return found
+
+
+def absent(content: Mapping[str, Any]) -> list[str]:
+    """The layers that the subject does not have; what would only ask more of a layer is nobody's duty."""
+    parts = {report["layer"] for report in content["reports"] if report["of"]}
+    verdicts = {layer: gravest(found) for layer, found in of_layers(content).items()}
+    return [layer for layer, verdict in verdicts.items() if verdict == "MISSING" and layer not in parts]
+
+
+def kind(finding: Found) -> str:
+    """What kind of thing is wrong, where the verdict does not say it already."""
+    return "" if finding["verdict"] in ("CRASH", "TIMEOUT") else str(finding["severity"] or "")
 
 
 def gravest(reports: Iterable[Found]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scratchproof.exam.compare import Verdict
-from scratchproof.report.document import Found, findings, gravest, of_layers, tightest
+from scratchproof.report.document import Found, absent, findings, gravest, kind, of_layers, tightest
 from scratchproof.report.points import credits, total
 from scratchproof.report.render import render
 
@@ -43,7 +43,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "counts": [(str(v), counts[str(v)]) for v in Verdict if counts[str(v)]],
         "points": total(credits(document)),
         "layers": [_layer(name, reports) for name, reports in there.items()],
-        "absent": [name for name in by_layer if name not in there],
+        "absent": absent(document),
         "scale": _scale(),
     }
 
@@ -58,7 +58,7 @@ def _layer(name: str, reports: Sequence[Found]) -> dict[str, Any]:
 
 
 def _finding(finding: Found) -> dict[str, Any]:
-    return {**finding, "map": _map(finding.get("grid")), "code": finding.get("reproducer")}
+    return {**finding, "map": _map(finding.get("grid")), "code": finding.get("reproducer"), "kind": kind(finding)}
 
 
 def _drawn(report: Found) -> dict[str, Any]:

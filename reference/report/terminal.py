@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scratchproof.exam.compare import Verdict
-from scratchproof.report.document import Found, findings, of_layers, tightest
+from scratchproof.report.document import Found, absent, findings, kind, of_layers, tightest
 from scratchproof.report.text import plain
 
 STYLES = {
@@ -32,8 +32,8 @@ def show(console: Console, document: Mapping[str, Any]) -> None:
     there = {layer: found for layer, found in by_layer.items() if any(r["verdict"] != "MISSING" for r in found)}
     precisions = list(dict.fromkeys(r["precision"] for r in document["reports"]))
     console.print(_widest(console, [_table(precisions, there, detail) for detail in DETAILS]), highlight=False)
-    if absent := [layer for layer in by_layer if layer not in there]:
-        console.print(Text(f"\nMISSING, so not examined: {plain(', '.join(absent))}", style=STYLES[Verdict.MISSING]))
+    if missing := absent(document):
+        console.print(Text(f"\nMISSING, so not examined: {plain(', '.join(missing))}", style=STYLES[Verdict.MISSING]))
     for layer, found in by_layer.items():
         _show_findings(console, layer, findings(found))
     console.print(_summary(document["reports"]))
@@ -89,8 +89,8 @@ def _show_findings(console: Console, layer: str, found: Sequence[Found]) -> None
     console.print()
     for finding in found[:SHOWN]:
         label = "note" if finding["verdict"] == "PASS" else finding["verdict"]
-        kind = Text(f"{finding['severity']}: " if finding["severity"] else "", style="bold")
-        message = kind.append(plain(finding["message"]), style="not bold")
+        message = Text(f"{kind(finding)}: " if kind(finding) else "", style="bold")
+        message.append(plain(finding["message"]), style="not bold")
         _print_labelled(console, Text(label, style=STYLES[finding["verdict"]]), message)
         if finding["cause"]:
             _print_labelled(console, Text("    "), Text(f"cause: {plain(finding['cause'])}", style="cyan"))
@@ -113,6 +113,6 @@ def _print_labelled(console: Console, label: Text, message: Text) -> None:
 
 def _summary(reports: Sequence[Found]) -> Text:
     counts = Counter(r["verdict"] for r in reports)
-    told = ", ".join(f"{counts[str(v)]} {v}" for v in Verdict if counts[str(v)])
+    told = ", ".join(f"{counts[str(v)]} {v}" for v in Verdict if counts[str(v)] and v is not Verdict.MISSING)
     checked = sum(len(r["results"]) for r in reports)
     return Text(f"\n{told}; {checked:,} results", style="bold")

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+PROPERTIES = ("out", "dx", "corners", "conduct")
+
 
 def result(**fields):
     return {
@@ -21,9 +23,12 @@ def result(**fields):
     }
 
 
-def report(layer="relu", *results, verdict="PASS", precision="float64", properties=("out", "dx", "corners", "conduct")):
+def report(
+    layer="relu", *results, verdict="PASS", precision="float64", properties=("out", "dx", "corners", "conduct"), of=""
+):
     return {
         "layer": layer,
+        "of": of,
         "precision": precision,
         "verdict": verdict,
         "properties": list(properties),

@@ -75,3 +75,12 @@ def test_markup_and_control_characters_are_shown(sample):
 )
 def test_a_margin_says_how_often_the_error_fits_in(error, allowed, told):
     assert margin(error, allowed).endswith(told)
+
+
+def test_what_is_missing_is_told_without_its_parts_and_a_kind_where_the_verdict_does_not_say_it(sample):
+    late = sample.result(verdict="TIMEOUT", severity="crash", message="at work")
+    there = sample.report("relu", sample.result(), late, verdict="TIMEOUT")
+    missing = [sample.report(name, verdict="MISSING", of=of) for name, of in (("affine", ""), ("affine.dx", "affine"))]
+    text = shown(sample.document(there, *missing), width=80)
+    assert "not examined: affine\n" in text
+    assert "TIMEOUT at work" in text
