@@ -9,14 +9,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scratchproof.api.allowance import Allowance, allowance, assert_close
     from scratchproof.api.examine import examine
+    from scratchproof.api.parametrized import parametrize
     from scratchproof.api.report import Report, assert_passes
     from scratchproof.api.rows import row
     from scratchproof.table.layers import Case, Layer
 
-__all__ = ["Case", "Layer", "Report", "assert_passes", "examine", "row"]
+__all__ = [
+    "Allowance",
+    "Case",
+    "Layer",
+    "Report",
+    "allowance",
+    "assert_close",
+    "assert_passes",
+    "examine",
+    "parametrize",
+    "row",
+]
 
 _HOME = {
+    "Allowance": "api.allowance",
+    "allowance": "api.allowance",
+    "assert_close": "api.allowance",
+    "parametrize": "api.parametrized",
     "Case": "table.layers",
     "Layer": "table.layers",
     "Report": "api.report",

@@ -54,6 +54,11 @@ def main() -> None:
     help="Only this precision; may be repeated. A module sits the exam in both.",
 )
 @effort_option
+@click.option(
+    "--rows",
+    type=click.Path(exists=True, dir_okay=False),
+    help="The Python file of a table of your own: its rows are examined, in this process.",
+)
 @device_option
 @seed_option
 @in_process_option
@@ -67,6 +72,7 @@ def check(
     layers: tuple[str, ...],
     dtypes: tuple[str, ...],
     effort: str,
+    rows: str | None,
     device: str,
     seed: int,
     in_process: bool,
@@ -86,9 +92,12 @@ def check(
     """
     usable(files)
     present(subject)
-    if not in_process:
+    if rows and layers:
+        raise click.UsageError("--rows brings its own layers: leave --layer out")
+    if not (in_process or rows):
         prepare(subject)
-    found = _examine(subject, layers, dtypes, device, seed, effort=effort, in_process=in_process, time_limit=time_limit)
+    how: dict[str, Any] = {"effort": effort, "rows": rows, "in_process": in_process, "time_limit": time_limit}
+    found = _examine(subject, layers, dtypes, device, seed, **how)
     _show(found, files)
     _write(files, found)
     sys.exit(0 if found["summary"]["passed"] else 1)
@@ -198,10 +207,12 @@ def _examine(
     effort: str,
     in_process: bool,
     time_limit: float,
+    rows: str | None = None,
 ) -> dict[str, Any]:
     """Load and examine; return the document."""
     import torch
 
+    from scratchproof.api.tables import rows_of, subject_of
     from scratchproof.exam.checks import examine
     from scratchproof.exam.compare import Verdict
     from scratchproof.progress import progress
@@ -213,20 +224,23 @@ def _examine(
 
     torch.set_num_threads(1)  # the arrays are small: waking a second thread costs more than it saves
     oracle = _oracle(device)
-    rows = [layer for name in layers for layer in family(name)] or LAYERS
     named = f"torch:{oracle}" if spec == "torch" else spec
-    examined = find(named, in_process=in_process, limits=Limits.of(time_limit))
+    if rows:
+        table, examined = rows_of(rows), subject_of(named, oracle)
+    else:
+        table = tuple(layer for name in layers for layer in family(name)) or LAYERS
+        examined = find(named, in_process=in_process, limits=Limits.of(time_limit))
     precisions = dtypes or examined.precisions
     if isinstance(examined, subject.TorchSubject) and set(precisions) != set(examined.precisions):
         raise click.UsageError(f"{examined.name} has its precision in its name: leave --dtype out")
     reports = []
-    sittings = [(layer, precision) for layer in rows for precision in precisions]
+    sittings = [(layer, precision) for layer in table for precision in precisions]
     with progress("examining") as advance:
         for done, (layer, precision) in enumerate(sittings):
             advance(done, len(sittings))
             reports.append(examine(examined, layer, precision, seed=seed, device=oracle, effort=effort))
     if all(r.verdict is Verdict.MISSING for r in reports):
-        wanted = ", ".join(layer.name for layer in rows)
+        wanted = ", ".join(layer.name for layer in table)
         raise subject.SubjectError(f"{spec} has nothing to examine: none of {wanted}")
     return document(reports, subject=examined.name, seed=seed, oracle=oracle, asked=layers)
 

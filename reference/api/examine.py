@@ -8,9 +8,10 @@ from scratchproof.api.report import Report
 from scratchproof.api.rows import row
 from scratchproof.errors import InputError
 from scratchproof.exam import checks
+from scratchproof.extras import needed
 from scratchproof.progress import progress
 from scratchproof.signature import parameters_of
-from scratchproof.subjects.callables import CallableSubject
+from scratchproof.subjects.callables import CallableSubject, framework_of
 from scratchproof.vjp import PRECISIONS
 
 
@@ -69,12 +70,16 @@ def examine(
         parameters=own or None,
     )
     assert layer.signature is not None
+    place = device or device_of(inputs)
+    framework = framework or framework_of(subject, layer.signature, layer.cases[0], place)
+    if framework == "jax":
+        needed("jax", "jax")
     examined = CallableSubject(
         name=layer.name,
         subject=subject,
         signature=layer.signature,
         framework=framework,
-        device=device or device_of(inputs),
+        device=place,
         precisions=tuple(precisions),
     )
     sittings = []

@@ -55,7 +55,6 @@ def examine(
 def _found(exam: Exam, check: Check) -> list[Result]:
     """What a check finds. Whatever the subject does meanwhile, and whatever it returned, ends in a result."""
     found: list[Result] = []
-    name = check.__name__.removeprefix("check_").replace("_", " ")
     fields: dict[str, Any] = {"verdict": Verdict.FAIL, "severity": Severity.CRASH}
     try:
         found.extend(check(exam))
@@ -71,7 +70,17 @@ def _found(exam: Exam, check: Check) -> list[Result]:
         fields |= {"verdict": verdict, "message": said(failure)}
     except Exception as error:
         fields |= {"verdict": Verdict.CRASH, "message": f"what it returned cannot be examined: {telling(error)}"}
-    return [*found, exam.result(name, exam.trials[0], "", **fields)]
+    return [*found, exam.result(name_of(check), exam.trials[0], "", **fields)]
+
+
+def name_of(check: Check) -> str:
+    """What its results say where they come from."""
+    return check.__name__.removeprefix("check_").replace("_", " ")
+
+
+def names(layer: Layer) -> list[str]:
+    """The names of all checks that a layer is put to."""
+    return [name_of(check) for check in ASKED.get(layer.kind, CHECKS)]
 
 
 def check_values(exam: Exam) -> Iterator[Result]:
