@@ -59,7 +59,7 @@ def _found(exam: Exam, check: Check) -> list[Result]:
     try:
         found.extend(check(exam))
         if not found and check in TELL_ONLY_FAULTS:
-            found = [exam.result(name, exam.trials[0], "")]
+            found = [exam.result(name_of(check), exam.trials[0], "")]
         return found
     except ContractError as error:
         if any(r.verdict is Verdict.FAIL for r in exam.results):
