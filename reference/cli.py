@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from scratchproof.console import console
+from scratchproof.grading.command import grade
 from scratchproof.options import (
     Group,
     device_option,
@@ -101,6 +102,9 @@ def check(
     _show(found, files)
     _write(files, found)
     sys.exit(0 if found["summary"]["passed"] else 1)
+
+
+main.add_command(grade)
 
 
 @main.command()

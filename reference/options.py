@@ -145,5 +145,5 @@ time_limit_option = click.option(
     type=click.FloatRange(0.0, min_open=True),
     default=10.0,
     show_default=True,
-    help="Seconds for one call of a file's code; its whole exam may take 30 times as long.",
+    help="Seconds for one call of a file's code.",
 )

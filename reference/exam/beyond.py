@@ -6,7 +6,7 @@ memory are asked of inputs whose truth is known already, and shapes in float64 a
 
 import copy
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -37,12 +37,13 @@ def check_shapes(exam: Exam) -> Iterator[Result]:
     if shapes is None or exam.found_wrong or (exam.precision.name != "float64" and not exam.effort.everywhere):
         return
     seed = int(exam.rng("shapes").integers(2**32))
-    for sizes in drawn(shapes, seed, exam.effort.shapes):
-        found = _tried(exam, shapes, sizes)
+    chosen = drawn(shapes, seed, exam.effort.shapes)
+    for sizes, trial in zip(chosen, exam.drawn_once("shapes", lambda: _trials(exam, shapes, chosen)), strict=True):
+        found = _wrong(exam, trial)
         if found:
             yield from _shrunk(exam, shapes, sizes, found)
             return
-        yield Result(check="shapes", case=shapes.case(sizes).name, quantity="")
+        yield Result(check="shapes", case=trial.name, quantity="")
 
 
 def drawn(shapes: Shapes, seed: int, count: int) -> list[Sizes]:
@@ -68,20 +69,23 @@ def _sizes(shapes: Shapes, rng: random.Random) -> Sizes:
     return {letter: sizes[letter] for letter in shapes.letters}
 
 
-def _tried(exam: Exam, shapes: Shapes, sizes: Sizes) -> list[Result]:
+def _trials(exam: Exam, shapes: Shapes, chosen: Sequence[Sizes]) -> Iterator[Trial]:
+    for sizes in chosen:
+        case = shapes.case(sizes)
+        yield RoughTrial(
+            layer=exam.layer,
+            case=case,
+            name=case.name,
+            precision=exam.precision,
+            inputs=exam.precision.rounded(case.inputs(exam.rng(case.name))),
+            seed=exam.seed,
+            device=exam.device,
+            pulls=1,
+        )
+
+
+def _wrong(exam: Exam, trial: Trial) -> list[Result]:
     """What is wrong with these sizes."""
-    case = shapes.case(sizes)
-    inputs = exam.precision.rounded(case.inputs(exam.rng(case.name)))
-    trial = RoughTrial(
-        layer=exam.layer,
-        case=case,
-        name=case.name,
-        precision=exam.precision,
-        inputs=inputs,
-        seed=exam.seed,
-        device=exam.device,
-        pulls=1,
-    )
     results = [r for r in judge(exam, trial, "shapes", corner=True) if r.message]
     return [r if "AssertionError" not in r.message else _refused(r) for r in results]
 
@@ -101,7 +105,8 @@ def _shrunk(exam: Exam, shapes: Shapes, sizes: Sizes, found: list[Result]) -> li
             candidate = {**sizes, **dict.fromkeys(letters, smaller)}
             if attempts < SHRINKS and shapes.legal(**candidate):
                 attempts += 1
-                if wrong := _tried(exam, shapes, candidate):
+                (trial,) = _trials(exam, shapes, [candidate])
+                if wrong := _wrong(exam, trial):
                     sizes, found = candidate, wrong
                     break
     return found

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -142,6 +142,10 @@ class Trial:
         return grads[cotangent][quantity[1:]]
 
 
+Papers: TypeAlias = dict[tuple[object, ...], tuple[Trial, ...]]
+"""Trials drawn before, with truth and tolerance: the same for every subject, so worth keeping for the next."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
     """How much is asked. cases, shapes, calls: how many. corners: whether any.
@@ -174,17 +178,33 @@ class Exam:
     device: str = "cpu"
     effort: Effort = EFFORTS["normal"]
     results: list[Result] = field(default_factory=list)
+    papers: Papers = field(default_factory=dict)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """The layer's cases with random inputs, drawn from the seed."""
-        return tuple(
-            self._trial(case, case.name, case.inputs(self.rng(case.name)))
-            for case in self.layer.cases[: self.effort.cases]
-        )
+        return self.drawn_once("cases", self._case_trials)
 
-    def corner_trials(self) -> Iterator[Trial]:
+    def corner_trials(self) -> tuple[Trial, ...]:
         """The first case at each corner that applies to the layer."""
+        return self.drawn_once("corners", self._corner_trials)
+
+    def scores_trials(self) -> tuple[Trial, ...]:
+        """For nets: the first case without its labels, whose answer is the class scores."""
+        return self.drawn_once("scores", self._scores_trials)
+
+    def drawn_once(self, what: str, draw: Callable[[], Iterator[Trial]]) -> tuple[Trial, ...]:
+        """What `draw` gives, or gave for an earlier subject; `what` tells its trials from others of this exam."""
+        key = (what, id(self.layer), self.precision.name, self.seed, self.device, self.effort)
+        if key not in self.papers:
+            self.papers[key] = tuple(draw())
+        return self.papers[key]
+
+    def _case_trials(self) -> Iterator[Trial]:
+        for case in self.layer.cases[: self.effort.cases]:
+            yield self._trial(case, case.name, case.inputs(self.rng(case.name)))
+
+    def _corner_trials(self) -> Iterator[Trial]:
         case = self.layer.cases[0]
         for name in self.layer.corners if self.effort.corners else ():
             if name not in CORNERS:
@@ -192,6 +212,12 @@ class Exam:
             rng, corner = self.rng(name), CORNERS[name]
             inputs = corner.inputs(self.layer, case.inputs(rng), self.precision, rng)
             yield replace(self._trial(case, name, inputs), pulls=1, corner=corner)
+
+    def _scores_trials(self) -> Iterator[Trial]:
+        if self.layer.scores is not None:
+            layer = replace(self.layer, kind="forward", torch=self.layer.scores)
+            for trial in self.trials[:1]:
+                yield replace(trial, layer=layer, case=replace(trial.case, options={}))
 
     def rng(self, name: str) -> np.random.Generator:
         """Randomness that depends on the seed, the layer and the name alone, not on what else is examined."""
