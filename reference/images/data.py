@@ -9,9 +9,8 @@ mapped into memory from then on, so only the first start is slow.
 """
 
 import hashlib
-import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +19,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchproof.errors import InputError
 from scratchproof.images.cache import Entry, cache_dir, cached, fingerprint
+from scratchproof.images.folder import DataError as DataError
+from scratchproof.images.folder import listing, pixels, reason
 from scratchproof.progress import progress
 
 Array = NDArray[Any]
@@ -33,10 +33,6 @@ CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )
 # fmt: on
-
-
-class DataError(InputError):
-    """The images are missing, incomplete or unreadable; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +202,7 @@ def _find(source: str, root: str | Path | None, download: bool, cache: str | Pat
     else:
         raise DataError(f"download and root belong to cifar10, but the images asked for are {source!r}")
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    return _Source(decode=lambda: decode(folder), store=store, name=name, fingerprint=fingerprint(_listing(files)))
+    return _Source(decode=lambda: decode(folder), store=store, name=name, fingerprint=fingerprint(listing(files)))
 
 
 def _find_cifar10(root: Path, download: bool) -> Path:
@@ -233,7 +229,7 @@ def _read_cifar10(root: Path, *, train: bool, download: bool = False) -> tuple[L
         part = CIFAR10(str(root), train=train, download=download)
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         advice = "check the network and the folder" if download else "delete it and fetch it with --download"
-        raise DataError(f"CIFAR-10 in {root} cannot be used ({_reason(error)}): {advice}") from error
+        raise DataError(f"CIFAR-10 in {root} cannot be used ({reason(error)}): {advice}") from error
     pixels = np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))
     return (pixels, np.array(part.targets, np.int64)), tuple(part.classes)
 
@@ -285,42 +281,26 @@ def _decode_tree(root: Path) -> tuple[Labelled, tuple[str, ...], bool]:
     try:
         found = ImageFolder(str(root))
     except OSError as error:
-        raise DataError(f"{root} is no image folder ({_reason(error)}): it needs CLASS/*.png or *.jpg") from error
+        raise DataError(f"{root} is no image folder ({reason(error)}): it needs CLASS/*.png or *.jpg") from error
+    if len(found.classes) < 2:
+        raise DataError(f"{root} has the one class {found.classes[0]}: it needs two, to be told apart")
     paths = [path for path, _ in found.samples]
-    images = np.empty((len(paths), *_pixels(found.loader, paths[0]).shape), np.uint8)
+    images = np.empty((len(paths), *pixels(paths[0]).shape), np.uint8)
     with progress(f"decoding {root}") as advance:
         for row, path in enumerate(paths):
-            pixels = _pixels(found.loader, path)
-            if pixels.shape != images.shape[1:]:
+            image = pixels(path)
+            if image.shape != images.shape[1:]:
                 need = f"others are {images.shape[1:]}: all must have one size"
-                raise DataError(f"{path} is {pixels.shape} but {need}")
-            images[row] = pixels
+                raise DataError(f"{path} is {image.shape} but {need}")
+            images[row] = image
             advance(row + 1, len(paths))
     lossy = any(path.lower().endswith((".jpg", ".jpeg")) for path in paths)
     return (images, np.array(found.targets, np.int64)), tuple(found.classes), lossy
 
 
-def _pixels(loader: Callable[[str], Any], path: str) -> Array:
-    try:
-        return np.asarray(loader(path)).transpose(2, 0, 1)
-    except (OSError, SyntaxError, ValueError) as error:
-        advice = "delete it or unpack the images again"
-        raise DataError(f"{path} cannot be decoded ({_reason(error)}): {advice}") from error
-
-
 def _describe(root: Path, names: tuple[str, ...], lossy: bool) -> str:
     kind = "JPEG: lossy copies, not the original bits" if lossy else "lossless files"
     return f"{'CIFAR-10 as an' if names == CIFAR10_CLASSES else root.name} image folder ({kind})"
-
-
-def _listing(root: Path) -> Iterator[tuple[str, int, int]]:
-    """(relative path, size, modification time) of every file under root, in one fixed order."""
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            stat = os.stat(path)
-            yield os.path.relpath(path, root), stat.st_size, stat.st_mtime_ns
 
 
 def _images(train: Labelled, test: Labelled, names: tuple[str, ...], description: str) -> Images:
@@ -343,7 +323,3 @@ def _entry(value: Images | Split) -> Entry:
 def _restore(kind: type[Stored], entry: Entry) -> Stored:
     arrays, about = entry
     return kind(**arrays, class_names=tuple(about["class_names"]), description=about["description"])
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

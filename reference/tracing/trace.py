@@ -41,7 +41,7 @@ def minibatch(
     chosen = np.sort(rng.choice(len(split.X_train), size=min(rows, len(split.X_train)), replace=False))
     X = np.asarray(split.X_train[chosen], dtype=np.float64)
     return Batch(
-        X=X / X.std(),
+        X=X / (X.std() or 1.0),  # one and the same colour everywhere has no spread
         y=np.asarray(split.y_train[chosen]),
         num_classes=len(split.class_names),
         description=split.description,
