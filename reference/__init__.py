@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scratchproof.api.allowance import Allowance, allowance, assert_close
     from scratchproof.api.examine import examine
+    from scratchproof.api.layouts import channels_last, transposed
     from scratchproof.api.parametrized import parametrize
     from scratchproof.api.report import Report, assert_passes
     from scratchproof.api.rows import row
@@ -24,15 +25,19 @@ __all__ = [
     "allowance",
     "assert_close",
     "assert_passes",
+    "channels_last",
     "examine",
     "parametrize",
     "row",
+    "transposed",
 ]
 
 _HOME = {
     "Allowance": "api.allowance",
     "allowance": "api.allowance",
     "assert_close": "api.allowance",
+    "channels_last": "api.layouts",
+    "transposed": "api.layouts",
     "parametrize": "api.parametrized",
     "Case": "table.layers",
     "Layer": "table.layers",

@@ -29,6 +29,10 @@ class Signature:
         """The arguments with values in place of names."""
         return tuple(trees.mapped(values.__getitem__, argument) for argument in self.arguments)
 
+    def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of the arguments as one of the inputs, in their order."""
+        return lambda *values: function(*self.fill(dict(zip(self.names, values, strict=True))))
+
     def expression(self, function: Callable[..., Any]) -> Expression:
         """A torch function or module as an expression of the row's inputs, each a tensor, in their order."""
 

@@ -175,8 +175,7 @@ def from_torch(
         def pullback(dout: Any) -> Gradients:
             douts = {name: _tensor(value, precision, device) for name, value in named(dout).items()}
             with arithmetic(tf32=precision.tf32):
-                start = _Start.apply(*(outs[name] for name in douts), *douts.values())
-                grads = _grad(start, wanted)
+                grads = pulled_back(outs, douts, wanted)
             return {name: _array(grad) for name, grad in zip(names, grads, strict=True)}
 
         arrays = {name: _array(value) for name, value in outs.items()}
@@ -185,11 +184,17 @@ def from_torch(
     return function
 
 
-def _grad(start: Tensor, wanted: Sequence[Tensor]) -> Sequence[Tensor]:
-    """The gradients of a scalar; zeros for whatever it does not depend on."""
+def pulled_back(
+    outs: Mapping[str, Tensor], douts: Mapping[str, Tensor], wanted: Sequence[Tensor], *, again: bool = False
+) -> Sequence[Tensor]:
+    """The gradients with respect to `wanted` of <outs, douts>; zeros for whatever that does not depend on.
+
+    again: whether they will be differentiated in turn.
+    """
+    start = _Start.apply(*(outs[name] for name in douts), *douts.values())
     if not start.requires_grad or not wanted:
         return [torch.zeros_like(tensor) for tensor in wanted]
-    return torch.autograd.grad(start, wanted, retain_graph=True, materialize_grads=True)
+    return torch.autograd.grad(start, wanted, retain_graph=True, create_graph=again, materialize_grads=True)
 
 
 def _real(value: Any, name: str) -> Tensor:
@@ -270,8 +275,8 @@ def _tensor(value: Array, precision: Precision, device: str) -> Tensor:
 
 
 def _laid_out(tensor: Tensor, like: Array) -> Tensor:
-    """The tensor with the strides of the array, if that has others than an array in C order."""
-    if like.flags.c_contiguous:
+    """The tensor with the strides of the array, if that has others than an array in C order and torch can have them."""
+    if like.flags.c_contiguous or min(like.strides) < 0:
         return tensor
     strides = [stride // like.itemsize for stride in like.strides]
     return torch.empty_strided(like.shape, strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor)

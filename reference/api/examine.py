@@ -1,17 +1,22 @@
 """`examine`: one function, in any framework and precision, against a torch expression."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from scratchproof.api.inputs import Given, device_of
+from scratchproof.api.modes import MODES
 from scratchproof.api.report import Report
 from scratchproof.api.rows import row
 from scratchproof.errors import InputError
 from scratchproof.exam import checks
+from scratchproof.exam.exam import EFFORTS
+from scratchproof.exam.exam import Report as Sitting
 from scratchproof.extras import needed
 from scratchproof.progress import progress
 from scratchproof.signature import parameters_of
 from scratchproof.subjects.callables import CallableSubject, framework_of
+from scratchproof.table.layers import Layer
 from scratchproof.vjp import PRECISIONS
 
 
@@ -28,8 +33,10 @@ def examine(
     kink: str = "",
     slips: Mapping[str, Callable[..., Any]] | None = None,
     corners: Sequence[str] | None = None,
+    modes: Sequence[str] = (),
     framework: str = "",
     device: str = "",
+    effort: str = "normal",
     seed: int = 0,
 ) -> Report:
     """Put a function, its output and every gradient, to the exam.
@@ -44,7 +51,10 @@ def examine(
         sampler `rng -> array`, or a nest of these; or a sampler of such a dictionary; or a list, of several cases.
         Floating inputs are differentiated, whole numbers and truth values handed over as they are.
     precisions: of float64, float32, tf32, float16, bfloat16: floating inputs are rounded to each.
+    modes: what is examined beside the gradients, of a torch or JAX callable: "forward" (jvp), "second" (the gradients
+        as a function of its own).
     framework: "torch", "jax" or "numpy" where calling the subject should not find it out.
+    effort: "quick" for random inputs without corner cases, "thorough" for more of everything.
     device: where a torch subject's tensors are: that of the inputs unless said.
     data, batched, constant, kink, slips, corners: see `row`.
     Raises: InputError for arguments that make no sense.
@@ -55,7 +65,9 @@ def examine(
     >>> examine(gelu, truth=torch.nn.functional.gelu, inputs={"x": (6, 7)}).passed
     False
     """
-    _known(precisions)
+    _known(precisions, PRECISIONS, "precision")
+    _known(modes, MODES, "mode")
+    _known([effort], EFFORTS, "effort")
     own = parameters_of(subject)
     layer = row(
         name or _called(subject),
@@ -78,21 +90,28 @@ def examine(
         name=layer.name,
         subject=subject,
         signature=layer.signature,
-        framework=framework,
         device=place,
+        framework=framework,
         precisions=tuple(precisions),
     )
-    sittings = []
-    with progress(f"examining {layer.name}") as advance:
-        for done, precision in enumerate(precisions):
-            advance(done, len(precisions))
-            sittings.append(checks.examine(examined, layer, precision, seed=seed))
-    return Report(subject=layer.name, seed=seed, sittings=tuple(sittings))
+    asked = [(examined, layer)]
+    for mode in (MODES[name] for name in modes):
+        asked.append((mode.subject(examined, layer, mode_row := mode.row(layer)), mode_row))
+    return Report(subject=layer.name, seed=seed, sittings=tuple(_sittings(asked, precisions, effort, seed)))
 
 
-def _known(precisions: Sequence[str]) -> None:
-    if unknown := [p for p in precisions if p not in PRECISIONS]:
-        raise InputError(f"{unknown[0]!r} is no precision: choose from {', '.join(PRECISIONS)}")
+def _sittings(
+    asked: Sequence[tuple[CallableSubject, Layer]], precisions: Sequence[str], effort: str, seed: int
+) -> Iterator[Sitting]:
+    with progress(f"examining {asked[0][1].name}") as advance:
+        for done, ((examined, layer), precision) in enumerate(product(asked, precisions)):
+            advance(done, len(asked) * len(precisions))
+            yield checks.examine(examined, layer, precision, effort=effort, seed=seed)
+
+
+def _known(named: Sequence[str], all_of_them: Mapping[str, Any], what: str) -> None:
+    if unknown := [name for name in named if name not in all_of_them]:
+        raise InputError(f"{unknown[0]!r} is no {what}: choose from {', '.join(all_of_them)}")
 
 
 def _called(subject: Any) -> str:

@@ -43,7 +43,7 @@ def row(
 
     >>> import torch
     >>> row("gelu", truth=torch.nn.functional.gelu, inputs={"x": (6, 7)}).corners
-    ('zeros', 'integers', 'huge', 'tiny', 'strided')
+    ('zeros', 'integers', 'huge', 'tiny')
     """
     truths = truth if isinstance(truth, tuple) else (truth,)
     owned = dict(parameters if parameters is not None else parameters_of(truths[0]))
@@ -64,7 +64,7 @@ def row(
         batched=tuple(batched),
         constant=_expanded(constant, signature),
         kink=kink,
-        corners=(*values, *(ROWS if batched else ()), "strided") if corners is None else tuple(corners),
+        corners=(*values, *(ROWS if batched else ())) if corners is None else tuple(corners),
         slips={sentence: signature.expression(slip) for sentence, slip in (slips or {}).items()},
         signature=signature,
     )
