@@ -22,6 +22,7 @@ from scratchproof.progress import progress
 
 from . import kept
 from .command import Common, resolve_device
+from .ranks import expected_ranks
 from .record import Run
 from .sources import Setting
 
@@ -116,10 +117,11 @@ def fit(
     who = kept.identity(
         net.params, rng, backend=backend, device=device, images=split.description, **kept.settings_of(plan)
     )
-    if keep is not None and (found := kept.outcome(keep, who)) is not None:
+    ranks = expected_ranks()
+    if keep is not None and ranks == 1 and (found := kept.outcome(keep, who)) is not None:
         print(f"{label}: done before, taken from {keep}", flush=True)
         return found
-    sittings = keep if backend == "scratch" else None  # torch begins again
+    sittings = keep if backend == "scratch" or ranks > 1 else None  # torch alone begins again
     watch = _Stopwatch(plan.augment, kept.spent(sittings))
     solver = _solver(twin, net, split, plan, watch, backend, device, rng, sittings)
     if solver.iteration and not plan.verbose:
@@ -243,6 +245,11 @@ def _solver(
 
     made = twin() if callable(twin) else nets.build(twin, _shapes(net), split.X_train.shape[1:])
     module = nets.load(made, net.params)
+    if expected_ranks() > 1:
+        from .distributed import ShardedSolver
+
+        options["checkpoint"] = None if keep is None else keep / kept.CHECKPOINTS
+        return ShardedSolver(module, split.training(), loss=plan.loss, reg=plan.reg, device=device, **options)
     return TorchSolver(module, split.training(), loss=plan.loss, reg=plan.reg, device=device, **options)
 
 

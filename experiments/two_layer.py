@@ -12,6 +12,7 @@ from scratchproof.images.data import Split
 
 from . import plots, sources
 from .command import Common, command, option, resolve_device
+from .ranks import joined
 from .record import Run, mean_std
 from .training import Fit, are_cifar10, fit_two_layer, images_for
 
@@ -34,7 +35,12 @@ SMOKE = {"epochs": 2, "hidden": 16, "learning_rate": 1e-3, "seeds": 2}
 
 
 def main(config: Config) -> dict[str, object]:
-    """Train, draw, print and return the record."""
+    """Train, draw, print and return the record; under torchrun, together with the other ranks."""
+    with joined(config) as own:
+        return _main(own)
+
+
+def _main(config: Config) -> dict[str, object]:
     run, setting = Run.start("two_layer", config), _setting(config)
     split = images_for(config, run)
     resolve_device(config.backend, config.device)

@@ -1,0 +1,68 @@
+"""The exam of a training that several ranks share: gradients, losses and parameters are those of one process.
+
+`several_ranks.py` plays the scenes on four or fewer gloo ranks; here is what has to come of them. All is computed in
+float64: two sums of the same numbers in another order may differ by a few roundings, and training carries them on.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SCENES = Path(__file__).with_name("several_ranks.py")
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ranks")
+    subprocess.run([sys.executable, str(SCENES), str(folder)], check=True, timeout=300)
+    return folder
+
+
+def end(path: Path) -> dict[str, Any]:
+    with np.load(path) as file:
+        return dict(file)
+
+
+def equal(actual: dict[str, Any], expected: dict[str, Any], roundings: int) -> bool:
+    """Whether all arrays are within so many roundings of their largest entry."""
+    u = np.finfo(np.float64).eps / 2
+    return all(np.abs(actual[k] - e).max() <= roundings * u * max(1, np.abs(e).max()) for k, e in expected.items())
+
+
+@pytest.mark.parametrize(("scene", "ranks"), [("two", 2), ("four", 4), ("resumed", 2)])
+def test_every_rank_ends_where_one_process_ends(played: Path, scene: str, ranks: int) -> None:
+    assert (played / scene / "exits").read_text().split() == ["0"] * ranks
+    alone = end(played / "alone" / "0.npz")
+    for rank in range(ranks):
+        shared = end(played / scene / f"{rank}.npz")
+        expected = {name: value for name, value in alone.items() if name in shared}
+        assert len(shared["losses"]) == STEPS
+        assert equal(shared, expected, 16 * STEPS)
+        assert not equal({k: v * (1 + 2.0**-40) for k, v in shared.items()}, expected, 16 * STEPS)
+
+
+@pytest.mark.parametrize(("scene", "ranks"), [("two", 2), ("four", 4)])
+def test_gradients_are_those_of_the_whole_minibatch_even_where_a_rank_has_no_row(
+    played: Path, scene: str, ranks: int
+) -> None:
+    alone = {name: value for name, value in end(played / "alone" / "0.npz").items() if name.startswith("d")}
+    assert len(alone) == 4
+    for rank in range(ranks):
+        assert equal(end(played / scene / f"{rank}.npz"), alone, 16)
+
+
+def test_when_a_rank_is_killed_the_other_stops_and_says_why(played: Path) -> None:
+    assert (played / "killed" / "exits").read_text().split() == ["2", "-9"]
+    told = (played / "killed" / "0.txt").read_text()
+    assert re.match(r"rank 0 of 2 stopped in iteration \d+ because another rank is gone or silent; start all", told)
+
+
+def test_a_list_of_jobs_is_shared_out(played: Path) -> None:
+    shares = [(played / "four" / f"{rank}.share").read_text() for rank in range(4)]
+    assert shares == ["[0, 4]", "[1]", "[2]", "[3]"]

@@ -1,0 +1,20 @@
+"""One process needs no peers; the scratch backend has none."""
+
+import pytest
+
+from scratchproof.experiments.command import Common
+from scratchproof.experiments.ranks import joined, share, wait_for_all
+
+
+def test_one_process_goes_its_own_way() -> None:
+    config = Common()
+    with joined(config) as own:
+        assert own is config
+    assert share([1, 2, 3]) == [1, 2, 3]
+    wait_for_all()
+
+
+def test_the_scratch_backend_has_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="--backend torch"), joined(Common()):
+        pass
