@@ -31,8 +31,8 @@ class ShardedSolver(TorchSolver):
     """A TorchSolver whose minibatches are shared out over the ranks; every rank ends with the same net.
 
     Accuracies are measured by every rank for itself. checkpoint: a folder of this rank's; the first one's is written
-    after every epoch, and all go on from what it holds. Plain SGD alone has no state besides the parameters: other rules are
-    refused where there is a checkpoint.
+    after every epoch, and all go on from what it holds. Plain SGD alone has no state besides the parameters: other
+    rules are refused where there is a checkpoint.
     """
 
     def __init__(self, net: Any, data: Any, *, checkpoint: Path | None = None, **options: Any) -> None:
@@ -82,6 +82,7 @@ class ShardedSolver(TorchSolver):
         save_checkpoint(folder, self.iteration, self._fingerprint, scalars, arrays)
 
     def _resume(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         box = [load_checkpoint(folder, self._fingerprint) if dist.get_rank() == 0 else None]
         with peers("before its first iteration"):
             dist.broadcast_object_list(box)
