@@ -98,6 +98,7 @@ class _Worker:
             self._tell({key: str(value) for key, value in asdict(self.task).items()})
         elif self._stdout in {key.fileobj for key in self.selector.get_map().values()}:
             self.selector.unregister(self._stdout)
+            self._hang_up()
 
     def finished(self) -> tuple[Task, bool]:
         """The task that was done; False if the process ended over it."""
@@ -117,12 +118,17 @@ class _Worker:
             self.process.stdin.write(json.dumps(what) + "\n")
             self.process.stdin.flush()
 
-    def _end(self) -> None:
-        self.process.terminate()  # its strangers go with it
+    def _hang_up(self) -> None:
+        """It leaves by itself when it has nothing more to hear."""
         for pipe in (self.process.stdin, self.process.stdout):
             with suppress(OSError):
                 assert pipe is not None
                 pipe.close()
+
+    def _end(self) -> None:
+        if not self._stdout.closed:
+            self.process.terminate()  # in the middle of its work; its strangers go with it
+        self._hang_up()
         self.process.wait()
 
 
