@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from scratchproof.grading.submissions import Conditions, Task, record_of
+from scratchproof.sandbox.limits import die_with_the_parent
 from scratchproof.sandbox.warm import zygote
 
 
 def main() -> None:
     """Answer each line of standard input, a task, with a line of standard output, its name."""
+    die_with_the_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine, which ends this process
     zygote()  # it imports NumPy and torch while this process does
     told = sys.stdout

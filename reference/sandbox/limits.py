@@ -37,7 +37,7 @@ class Limits:
 
 def confine(limits: Limits, folder: Path) -> None:
     """Give up, in this process and for good, whatever `limits` do not allow; only `folder` can be written to."""
-    _die_with_the_parent()
+    die_with_the_parent()
     os.chdir(folder)
     os.environ.update(TMPDIR=str(folder), HOME=str(folder))
     with suppress(OSError):  # if memory runs out, this process is the first to go
@@ -94,7 +94,8 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_the_parent() -> None:
+def die_with_the_parent() -> None:
+    """Let the kernel kill this process when the one that started it ends."""
     _libc().prctl(_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -115,7 +116,7 @@ def _become_nobody(folder: Path) -> None:
     header = struct.pack("<Ii", _CAPABILITY_VERSION, 0)
     kept = struct.pack("<6I", _READ_ANYTHING, _READ_ANYTHING, 0, 0, 0, 0)
     libc.capset(header, kept)
-    _die_with_the_parent()  # a change of user forgets it
+    die_with_the_parent()  # a change of user forgets it
 
 
 def _landlock(folder: Path) -> None:
