@@ -101,8 +101,8 @@ def die_with_the_parent() -> None:
 
 def _become_nobody(folder: Path) -> None:
     """Where this is root: a user that nobody else is, with no right but to read."""
-    if os.geteuid() != 0:
-        return
+    if os.geteuid() != 0 or not _permitted() & _READ_ANYTHING:
+        return  # without that right it could not even read the file that it is to run
     libc = _libc()
     libc.prctl(_SET_KEEPCAPS, 1, 0, 0, 0)
     # Ids that no one has; the second, where a container maps only the first 65,536.
@@ -119,10 +119,20 @@ def _become_nobody(folder: Path) -> None:
     die_with_the_parent()  # a change of user forgets it
 
 
+def _permitted() -> int:
+    """The capabilities that this process has, as bits."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("CapPrm:")), 0)
+
+
+def landlock_version() -> int:
+    """Which version of Landlock the kernel has: 1 restricts files, 4 also TCP, 6 also signals; below 1 it has none."""
+    return int(_libc().syscall(_CREATE_RULESET, None, 0, 1))
+
+
 def _landlock(folder: Path) -> None:
     """Let the kernel refuse every write outside `folder`, TCP, and signals to others, as far as it knows how."""
-    libc = _libc()
-    version = libc.syscall(_CREATE_RULESET, None, 0, 1)
+    libc, version = _libc(), landlock_version()
     if version < 1:
         return
     writes = _EVERY_WRITE | (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)
