@@ -1,15 +1,16 @@
 """What an exam found, for a person at a prompt, in a notebook, or in a test."""
 
-import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 
 from scratchproof.exam.compare import Result, Verdict
 from scratchproof.exam.exam import Report as Sitting
 from scratchproof.report.document import document
+from scratchproof.report.page import fragment
 from scratchproof.report.terminal import show
 
 WIDTH = 120
@@ -46,11 +47,13 @@ class Report:
         return self._printed(io.StringIO())
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return fragment(self._document())
+
+    def _document(self) -> dict[str, Any]:
+        return document(self.sittings, subject=self.subject, seed=self.seed, oracle="cpu")
 
     def _printed(self, stream: io.StringIO) -> str:
-        told = document(self.sittings, subject=self.subject, seed=self.seed, oracle="cpu")
-        show(Console(file=stream, width=WIDTH), told)
+        show(Console(file=stream, width=WIDTH), self._document())
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 

@@ -26,12 +26,12 @@ CELL, GAP = 10, 4
 
 def page(document: Mapping[str, Any]) -> str:
     """A self-contained HTML page of the document (see document.py): it asks for nothing outside itself."""
-    return render("page.html", **_view(document))
+    return render("page.html", linked=True, **_view(document))
 
 
 def fragment(document: Mapping[str, Any]) -> str:
-    """The same as a piece of HTML without script, to be shown within another page, such as a notebook."""
-    return render("fragment.html", **_view(document))
+    """The same as a piece of HTML without script or anchors, to be shown in another page, such as a notebook."""
+    return render("fragment.html", linked=False, **_view(document))
 
 
 def _view(document: Mapping[str, Any]) -> dict[str, Any]:

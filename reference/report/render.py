@@ -22,10 +22,10 @@ FOLDER = Path(__file__).parent / "templates"
 
 def render(template: str, **values: Any) -> str:
     """The template of that name in templates/, filled in. Raises: InputError where Jinja is not installed."""
-    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    policy = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:"
+    style, page, script = map(_read, ("style.css", "page.css", "script.js"))
+    policy = f"default-src 'none'; style-src '{_digest(style + page)}'; script-src '{_digest(script)}'; img-src data:"
     found = environment().get_template(template)
-    return found.render(style=style, script=script, policy=policy, **values)
+    return found.render(style=style, page=page, script=script, policy=policy, **values)
 
 
 @cache
@@ -61,6 +61,10 @@ def _visible(value: Any) -> Any:
     from markupsafe import Markup
 
     return block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

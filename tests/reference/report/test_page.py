@@ -103,6 +103,14 @@ def test_what_was_found_is_on_the_page(sample):
     assert 'class="odd"' in text
 
 
+def test_a_fragment_leaves_the_page_around_it_alone(hostile):
+    text = fragment(hostile)
+    assert not {name for name, _ in Tags(text).attributes} & {"id", "href"}
+    style = re.sub(r"@media[^{]*", "", re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1])
+    selectors = [part for rule in re.findall(r"([^{}]+)\{", style) for part in rule.split(",")]
+    assert all(selector.strip().startswith(".sp") for selector in selectors if selector.strip())
+
+
 def test_the_page_is_known_again_as_ours(hostile, tmp_path):
     for number, text in enumerate((page(hostile), index_page([]))):
         write(tmp_path / f"{number}.html", text)
