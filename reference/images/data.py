@@ -9,16 +9,16 @@ mapped into memory from then on, so only the first start is slow.
 """
 
 import hashlib
-import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scratchproof.images import cifar10
 from scratchproof.images.cache import Entry, cache_dir, cached, fingerprint
 from scratchproof.images.folder import DataError as DataError
 from scratchproof.images.folder import listing, pixels, reason
@@ -75,18 +75,20 @@ def load(
     root: str | Path | None = None,
     download: bool = False,
     cache: str | Path | None = None,
+    digests: Mapping[str, str] | None = None,
 ) -> Images:
     """The images called `source`: "synthetic", "cifar10", or the path of an image folder.
 
     root: where CIFAR-10's archive lies or shall be put (a folder in the cache by default). download: fetch it
     if it is missing. An image folder holds train/CLASS/* and test/CLASS/*, or CLASS/* alone, from which every
-    sixth image of a class is then held out for the test. cache: where to keep what was decoded.
+    sixth image of a class is then held out for the test. cache: where to keep what was decoded. digests: MD5 by
+    file name, for an archive in CIFAR-10's format that is not the original.
 
     Raises: DataError.
     """
-    if str(source) == "synthetic" and root is None and not download:
+    if str(source) == "synthetic" and root is None and not download and digests is None:
         return synthetic()
-    found = _find(str(source), root, download, cache)
+    found = _find(str(source), root, download, cache, digests)
     entry = cached(found.store, found.name, found.fingerprint, lambda: _entry(found.decode()))
     return _restore(Images, entry)
 
@@ -97,17 +99,18 @@ def load_split(
     root: str | Path | None = None,
     download: bool = False,
     cache: str | Path | None = None,
+    digests: Mapping[str, str] | None = None,
 ) -> Split:
     """`cs231n_split(load(source))`, its float32 arrays kept as well: several processes then share their memory.
 
     Raises: DataError.
     """
-    if str(source) == "synthetic" and root is None and not download:
+    if str(source) == "synthetic" and root is None and not download and digests is None:
         return cs231n_split(synthetic())
-    found = _find(str(source), root, download, cache)
+    found = _find(str(source), root, download, cache, digests)
 
     def make() -> Entry:
-        return _entry(cs231n_split(load(source, root=root, cache=cache)))
+        return _entry(cs231n_split(load(source, root=root, cache=cache, digests=digests)))
 
     return _restore(Split, cached(found.store, f"{found.name}-split", found.fingerprint, make))
 
@@ -189,49 +192,36 @@ class _Source:
     fingerprint: str
 
 
-def _find(source: str, root: str | Path | None, download: bool, cache: str | Path | None) -> _Source:
-    store = cache_dir() if cache is None else Path(cache)
+def _find(
+    source: str,
+    root: str | Path | None,
+    download: bool,
+    cache: str | Path | None,
+    digests: Mapping[str, str] | None = None,
+) -> _Source:
+    store, marks = cache_dir() if cache is None else Path(cache), list[tuple[str, int, int]]()
+    decode: Callable[[Path], Images] = _decode_folder
     if source == "cifar10":
         folder = store / "cifar10" if root is None else Path(root).expanduser()
-        files, decode = _find_cifar10(folder, download), _decode_cifar10
-    elif root is None and not download:
-        folder = files = Path(source).expanduser()
-        decode = _decode_folder
+        folder, due = cifar10.find(folder, download=download), cifar10.due(digests)
+        decode = partial(_decode_cifar10, digests=due)
+        marks = [(f"{name} {digest}", 0, 0) for name, digest in due.items()]  # what was decoded by others is not ours
+    elif root is None and not download and digests is None:
+        folder = Path(source).expanduser()
         if not folder.is_dir():
             raise DataError(f"there is no image folder {folder}: give synthetic, cifar10 or an existing folder")
     else:
-        raise DataError(f"download and root belong to cifar10, but the images asked for are {source!r}")
+        raise DataError(f"download, root and digests belong to cifar10, but the images asked for are {source!r}")
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    return _Source(decode=lambda: decode(folder), store=store, name=name, fingerprint=fingerprint(listing(files)))
+    return _Source(
+        decode=lambda: decode(folder), store=store, name=name, fingerprint=fingerprint([*listing(folder), *marks])
+    )
 
 
-def _find_cifar10(root: Path, download: bool) -> Path:
-    if download:
-        _read_cifar10(root, train=True, download=True)
-    elif not (root / "cifar-10-batches-py").is_dir():
-        raise DataError(
-            f"CIFAR-10 is not in {root}: fetch it with --download, point --root at the folder that holds"
-            " cifar-10-batches-py, or use an image folder (--data DIR) or --data synthetic"
-        )
-    return root / "cifar-10-batches-py"
-
-
-def _decode_cifar10(root: Path) -> Images:
-    train, names = _read_cifar10(root, train=True)
-    test, _ = _read_cifar10(root, train=False)
-    return _images(train, test, names, "CIFAR-10 (the original archive)")
-
-
-def _read_cifar10(root: Path, *, train: bool, download: bool = False) -> tuple[Labelled, tuple[str, ...]]:
-    from torchvision.datasets import CIFAR10
-
-    try:
-        part = CIFAR10(str(root), train=train, download=download)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        advice = "check the network and the folder" if download else "delete it and fetch it with --download"
-        raise DataError(f"CIFAR-10 in {root} cannot be used ({reason(error)}): {advice}") from error
-    pixels = np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))
-    return (pixels, np.array(part.targets, np.int64)), tuple(part.classes)
+def _decode_cifar10(folder: Path, digests: Mapping[str, str]) -> Images:
+    train, test, names = cifar10.decode(folder, digests)
+    kind = "the original archive" if digests == cifar10.due(None) else "an archive in its format, not the original"
+    return _images(train, test, names, f"CIFAR-10 ({kind})")
 
 
 def _decode_folder(root: Path) -> Images:

@@ -108,8 +108,38 @@ def test_cifar10_missing_says_what_to_do(tmp_path: Path) -> None:
 def test_a_truncated_cifar10_is_refused(archive: Path, tmp_path: Path, name: str) -> None:
     path = archive / "cifar-10-batches-py" / name
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match="delete it and fetch it"):
+    with pytest.raises(DataError, match=rf"{name} is not the original: its MD5 is .* is due: delete it and fetch it"):
         load("cifar10", root=archive, cache=tmp_path / "cache")
+
+
+def test_an_archive_without_a_file_is_refused_by_its_name(archive: Path, tmp_path: Path) -> None:
+    (archive / "cifar-10-batches-py" / "data_batch_5").unlink()
+    with pytest.raises(DataError, match="data_batch_5 cannot be read"):
+        load("cifar10", root=archive, cache=tmp_path / "cache")
+
+
+def test_a_miniature_is_read_when_its_digests_are_given_and_only_then(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even from the cache, where it has been since it was read with its digests."""
+    folder = archive / "cifar-10-batches-py"
+    digests = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    monkeypatch.undo()  # torchvision knows the original's again
+    images = load("cifar10", root=archive, cache=tmp_path / "cache", digests=digests)
+    assert len(images.train_labels) == 5 * PER_BATCH
+    assert "not the original" in images.description
+    split = load_split("cifar10", root=archive, cache=tmp_path / "cache", digests=digests)
+    assert split.description == images.description
+    due = dict(CIFAR10.train_list)["data_batch_1"]
+    with pytest.raises(DataError, match=f"data_batch_1 is not the original: .* but {due} is due"):
+        load("cifar10", root=archive, cache=tmp_path / "cache")
+    with pytest.raises(DataError, match="digests name data_batch_9"):
+        load("cifar10", root=archive, cache=tmp_path / "cache", digests={"data_batch_9": due})
+
+
+def test_digests_belong_to_cifar10() -> None:
+    with pytest.raises(DataError, match="digests belong to cifar10"):
+        load("synthetic", digests={})
 
 
 def test_a_failed_download_is_a_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
