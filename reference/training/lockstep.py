@@ -203,6 +203,27 @@ def show(console: Console, reports: list[RuleReport]) -> None:
             console.print(Text(f"{report.rule} parts at {plain(report.parting)}"), soft_wrap=True)
         if report.message:
             console.print(Text(f"{report.rule}: {plain(report.message)}"), soft_wrap=True)
+    console.print(Text(COLUMNS), soft_wrap=True)
+    console.print(Text(sentence(reports)), soft_wrap=True)
+
+
+COLUMNS = """
+error, allowed: at the loss or parameter closest to its allowance, over the steps beside torch (the largest difference)
+headroom: how many times the error would fit into it; growth: how far the allowance grew over the steps, as rounding
+does"""
+
+
+def sentence(reports: list[RuleReport]) -> str:
+    """What the table comes to."""
+    beside = [report.rule for report in reports if report.verdict is Verdict.PASS and report.parting is None]
+    other = [report.rule for report in reports if report.verdict is Verdict.PASS and report.parting is not None]
+    wrong = [report.rule for report in reports if report.verdict is not Verdict.PASS]
+    parts = [
+        f"{', '.join(beside)}: beside torch.optim to the last step" if beside else "",
+        f"{', '.join(other)}: another convention than torch's, followed throughout" if other else "",
+        f"{', '.join(wrong)}: not as torch.optim" if wrong else "",
+    ]
+    return "; ".join(part for part in parts if part) + "."
 
 
 def _module(subject: str) -> ModuleType:

@@ -35,35 +35,16 @@ def invoke(name: str, *arguments: str) -> Result:
     return CliRunner().invoke(command(module.Config, module.main, module.SMOKE), arguments)
 
 
-@pytest.mark.parametrize("backend", ["scratch", "torch"])
 @pytest.mark.parametrize("name", NAMES)
-def test_smoke(name: str, backend: str, tmp_path: Path) -> None:
+def test_smoke_with_torch(name: str, tmp_path: Path) -> None:
+    """With NumPy they all run in test_sources_page.py, or in a file of their own."""
     out = tmp_path / "run"
-    result = invoke(
-        name, "--smoke", "--backend", backend, "--seed", "3", "--device", device(backend), "--out", str(out)
-    )
+    result = invoke(name, "--smoke", "--backend", "torch", "--seed", "3", "--device", "cpu", "--out", str(out))
     assert result.exit_code == 0, result.output
     record = json.loads((out / "record.json").read_text())
-    assert record["experiment"] == name
-    assert record["config"]["seed"] == 3
-    assert record["config"]["backend"] == backend
-    assert record["environment"]["numpy"]
-    assert record["images"] in result.output
+    assert (record["config"]["seed"], record["config"]["backend"]) == (3, "torch")
     assert record["metrics"]
     assert list(out.glob("*.png"))
-    assert "import" in (out / "source.py").read_text()
-
-
-@pytest.mark.parametrize("name", BY_NUMPY_ALONE)
-def test_smoke_of_what_has_one_backend(name: str, tmp_path: Path) -> None:
-    result = invoke(name, "--smoke", "--seed", "3", "--out", str(tmp_path / "run"))
-    assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]
-    assert list((tmp_path / "run").glob("*.png"))
-
-
-def device(backend: str) -> str:
-    return "cpu" if backend == "torch" else "auto"
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

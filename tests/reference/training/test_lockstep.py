@@ -12,7 +12,7 @@ from scratchproof import scratch
 from scratchproof.cli import main
 from scratchproof.exam.compare import Verdict
 from scratchproof.training.journal import BATCH, CASES, CONFIGS, UnusableError
-from scratchproof.training.lockstep import RuleReport, lockstep
+from scratchproof.training.lockstep import RuleReport, lockstep, sentence
 
 
 def subject(**changes):
@@ -399,3 +399,19 @@ def test_what_is_unusable_exits_with_two(arguments, message):
     result = CliRunner().invoke(main, ["lockstep", *arguments])
     assert result.exit_code == (1 if message == "json has no sgd" else 2), result.output
     assert message in result.output
+
+
+def test_the_table_explains_its_columns_and_ends_with_a_sentence():
+    result = CliRunner().invoke(
+        main, ["lockstep", "linear", "--rule", "sgd", "--rule", "sgd_momentum", "--steps", "20"]
+    )
+    assert result.exit_code == 0
+    for column in ("error", "allowed", "headroom", "growth"):
+        assert re.search(rf"^(?:.*; )?(?:\w+, )?{column}[:,]", result.output, re.MULTILINE), column
+    last = result.output.splitlines()[-1]
+    assert last.startswith("sgd: beside torch.optim to the last step; sgd_momentum: another convention than torch's")
+
+
+def test_the_sentence_names_what_is_not_as_torch():
+    right, wrong = RuleReport(rule="sgd", verdict=Verdict.PASS), RuleReport(rule="adam", verdict=Verdict.FAIL)
+    assert sentence([right, wrong]) == "sgd: beside torch.optim to the last step; adam: not as torch.optim."
