@@ -134,7 +134,7 @@ def _draw(table: dict[str, dict[str, Any]], fits: dict[str, list[Fit]], run: Run
         seconds = [each.cpu_seconds for each in fits[name]]
         label = f"{name}, {line['parameters']:,} parameters"
         right.plot(seconds, line["test_acc"], "o", label=label, markersize=5)
-    right.set(xlabel="seconds of one core", ylabel="test accuracy", xscale="log", title="accuracy, one point a seed")
+    right.set(xlabel="seconds of one core", ylabel="test accuracy", title="accuracy, one point a seed")
     right.grid(alpha=0.3)
     right.legend(fontsize=8)
     plots.save(drawing, run.path("nets.png"))

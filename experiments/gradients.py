@@ -159,6 +159,7 @@ def _draw(errors: dict[str, Array], costs: list[dict[str, float]], run: Run) -> 
     sizes = [cost["parameters"] for cost in costs]
     times = {name: (sizes, [cost[name] for cost in costs]) for name in ("numerical", "analytic")}
     plots.lines(right, times, x="parameters", y="seconds", title="cost of one gradient", log="xy", marker="o")
+    right.set_xticks(sizes, [f"{size:,}" for size in sizes])
     plots.save(drawing, run.path("gradients.png"))
 
 

@@ -81,7 +81,7 @@ def _draw(axis: Any, name: str, values: tuple[float, ...], points: list[Point], 
             *((np.mean(a), np.std(a, ddof=1)) for a in (getattr(p, part) for p in points)), strict=True
         )
         axis.errorbar(places, means, spreads, label=part, marker="o", markersize=4, capsize=3)
-    axis.set(xlabel=AXES[name], ylabel="accuracy", title=f"more {name}: {verdict}")
+    axis.set(xlabel=AXES[name], ylabel="accuracy", title=f"more {AXES[name]}: {verdict}")
     axis.set_xticks(places, [f"{value:g}" for value in values])
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)

@@ -1,6 +1,7 @@
 """Pictures, drawn without a screen. matplotlib is imported here and nowhere else, when a picture is drawn."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[Any]
+STYLES = ("-", "--", "-.", ":")
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """Lines by their label: (x, y)."""
 
@@ -30,16 +32,25 @@ def save(drawing: "Figure", path: Path) -> None:
 
 
 def lines(axes: "Axes", series: Series, *, x: str, y: str, title: str = "", log: str = "", marker: str = "") -> None:
-    """Draw lines with a legend. log: any of "x", "y", "xy"."""
-    for label, (xs, ys) in series.items():
-        axes.plot(xs, ys, label=label, marker=marker or None, markersize=3, linewidth=1.3)
+    """Draw lines with a legend, each in a style of its own: where they coincide, all are seen. log: "x", "y", "xy"."""
+    for (label, (xs, ys)), style in zip(series.items(), cycle(STYLES), strict=False):
+        axes.plot(xs, ys, label=label, marker=marker or None, markersize=3, linewidth=1.5, linestyle=style)
     axes.set(xlabel=x, ylabel=y, title=title)
     if "x" in log:
         axes.set_xscale("log")
     if "y" in log:
         axes.set_yscale("log")
+    for way in log:
+        bare_minor_ticks(axes, way)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+
+
+def bare_minor_ticks(axes: "Axes", way: str) -> None:
+    """Leave the labels of a logarithmic axis ("x" or "y") to its powers of ten: those in between run together."""
+    from matplotlib.ticker import NullFormatter
+
+    (axes.xaxis if way == "x" else axes.yaxis).set_minor_formatter(NullFormatter())
 
 
 def histories(path: Path, losses: Sequence[float], accuracies: Mapping[str, Sequence[float]], title: str) -> None:
@@ -47,8 +58,9 @@ def histories(path: Path, losses: Sequence[float], accuracies: Mapping[str, Sequ
     drawing, (left, right) = figure(2)
     iterations = np.arange(1, len(losses) + 1)
     window = max(1, len(losses) // 50)
-    left.plot(iterations, losses, linewidth=0.4, color="0.7", label="each minibatch")
-    if len(losses) >= window:
+    few = window == 1
+    left.plot(iterations, losses, linewidth=1.3 if few else 0.4, color=None if few else "0.7", label="each minibatch")
+    if not few:
         smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
         left.plot(iterations[window - 1 :], smooth, linewidth=1.4, label=f"mean of the last {window}")
     left.set(xlabel="iteration", ylabel="loss", title=title)
@@ -89,7 +101,15 @@ def tiles(path: Path, images: Array, title: str, *, labels: Sequence[str] = ()) 
 
 
 def heat_map(
-    axes: "Axes", values: Array, *, rows: Sequence[str], columns: Sequence[str], title: str, form: str = ".3f"
+    axes: "Axes",
+    values: Array,
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    down: str = "",
+    across: str = "",
+    title: str,
+    form: str = ".3f",
 ) -> None:
     """A table as colours, each cell with its number; nan cells stay empty."""
     axes.imshow(np.ma.masked_invalid(values), aspect="auto", cmap="viridis")
@@ -101,6 +121,8 @@ def heat_map(
             )
     axes.set_xticks(range(len(columns)), columns, fontsize=8)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.set_xlabel(across, fontsize=8)
+    axes.set_ylabel(down, fontsize=8)
     axes.set_title(title, fontsize=9)
 
 

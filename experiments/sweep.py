@@ -310,6 +310,8 @@ def _draw(name: str, results: list[dict[str, Any]], run: Run) -> None:
             values,
             rows=[f"lr {rate:g}\n{epochs} epochs" for rate, epochs in rows],
             columns=[f"reg {reg:g}\nhidden {hidden}" for reg, hidden in columns],
+            down="learning rate, epochs",
+            across="L2 regularisation, hidden units",
             title=f"{name}, {backend}: validation accuracy",
         )
     plots.save(drawing, run.path(f"heat_map_{name}.png"))
