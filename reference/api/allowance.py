@@ -53,7 +53,7 @@ def allowance(
     >>> found = allowance(torch.nn.functional.softplus, {"x": (6, 7)}, "bfloat16")
     >>> list(found), found["dx"].allowed.shape
     (['out', 'dx'], (6, 7))
-    >>> found["out"].rtol < 0.1
+    >>> found["out"].atol + found["out"].rtol < 1
     True
     """
     trial = _trial(truth, inputs, precision, constant, dout, seed=seed)
