@@ -53,7 +53,7 @@ def allowance(
     >>> found = allowance(torch.nn.functional.softplus, {"x": (6, 7)}, "bfloat16")
     >>> list(found), found["dx"].allowed.shape
     (['out', 'dx'], (6, 7))
-    >>> found["out"].atol + found["out"].rtol < 1
+    >>> bool(found["out"].atol + found["out"].rtol < 1)
     True
     """
     trial = _trial(truth, inputs, precision, constant, dout, seed=seed)
@@ -122,7 +122,7 @@ def _fixed(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
 def _allowance(expected: Array, tolerance: Tolerance) -> Allowance:
     finite = np.isfinite(expected) & np.isfinite(tolerance.allowed)
     sizes, allowed = np.abs(expected[finite]).astype(np.float64), tolerance.allowed[finite]
-    atol, rtol = _line(sizes, allowed) if sizes.size else (0.0, 0.0)
+    atol, rtol = map(float, _line(sizes, allowed) if sizes.size else (0.0, 0.0))
     return Allowance(expected=expected, allowed=tolerance.allowed, rtol=rtol, atol=atol)
 
 
