@@ -17,7 +17,9 @@ from scratchproof.exam.compare import Result
 from scratchproof.report.document import finite
 from scratchproof.report.terminal import STYLES, margin
 from scratchproof.report.text import plain
-from scratchproof.subjects import subject
+from scratchproof.sandbox.failures import Failure, said
+from scratchproof.sandbox.find import find
+from scratchproof.subjects.subject import SubjectError
 from scratchproof.tracing.tap import Batch, Trace, Tracer
 from scratchproof.vjp import PRECISIONS
 
@@ -53,9 +55,13 @@ def trace(
 ) -> Trace:
     """Trace the net called `net` (two_layer | xor | convnet) with the layers of the subject `spec`.
 
+    A subject that comes as a path runs in a process of its own.
     Raises: SubjectError if the subject cannot be examined or lacks a layer that the net needs.
     """
-    return Tracer(net, subject.load(spec), batch, PRECISIONS[precision], device, seed).trace()
+    try:
+        return Tracer(net, find(spec), batch, PRECISIONS[precision], device, seed).trace()
+    except Failure as failure:
+        raise SubjectError(f"{spec} {said(failure)}") from None
 
 
 def document(found: Trace, environment: dict[str, Any]) -> dict[str, Any]:

@@ -103,3 +103,11 @@ def test_the_embedded_images_pass_through_the_two_layer_net():
     result = CliRunner().invoke(main, ["trace", "two_layer", "--batch", "4", "--device", "cpu"])
     assert result.exit_code == 0, result.output
     assert "every layer agrees" in result.output
+
+
+def test_a_file_that_ends_its_process_is_traced_from_outside(tmp_path):
+    path = planted(tmp_path, "relu_forward", "import os; os._exit(0)")
+    found = trace.trace("two_layer", path, small_images())
+    assert not found.passed
+    assert found.first_divergence.path == "relu1.out"
+    assert "relu out: forward ended its process with exit status 0" in found.first_divergence.forced.message
