@@ -10,7 +10,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "matplotlib", "rich", "click"}
-FLOORS = ("table", "images", "oracle", "subjects", "sandbox", "exam", "report", "api", "grading", "tracing", "training")
+FLOORS = (
+    "table",
+    "images",
+    "oracle",
+    "subjects",
+    "sandbox",
+    "exam",
+    "bank",
+    "report",
+    "api",
+    "grading",
+    "tracing",
+    "training",
+)
 IN_A_ROOM = 10
 
 

@@ -56,12 +56,12 @@ def examine(
         for check in ASKED.get(layer.kind, CHECKS):
             if any(r.verdict in (Verdict.CRASH, Verdict.TIMEOUT) for r in exam.results):
                 break
-            exam.results.extend(_found(exam, check))
+            exam.results.extend(run_check(exam, check))
     verdict = max((r.verdict for r in exam.results), key=lambda v: v.gravity)
     return Report(layer=layer.name, precision=precision, verdict=verdict, results=tuple(exam.results))
 
 
-def _found(exam: Exam, check: Check) -> list[Result]:
+def run_check(exam: Exam, check: Check) -> list[Result]:
     """What a check finds. Whatever the subject does meanwhile, and whatever it returned, ends in a result."""
     found: list[Result] = []
     fields: dict[str, Any] = {"verdict": Verdict.FAIL, "severity": Severity.CRASH}

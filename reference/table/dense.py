@@ -57,9 +57,9 @@ AFFINE_SHAPES = Shapes(
         "many rows": lambda N, **_: N > 100,
         "more than a thousand features": lambda a, **_: a > 1000,
         "x of two axes": lambda rank, **_: rank == 1,
-        "x of three axes": lambda rank, **_: rank == 2,
-        "x of four axes": lambda rank, **_: rank == 3,
-        "x of five axes": lambda rank, **_: rank == 4,
+        "x of three axes": lambda rank, a, b, **_: rank == 2 and a > 1 < b,
+        "x of four axes": lambda rank, a, b, c, **_: rank == 3 and min(a, b, c) > 1,
+        "x of five axes": lambda rank, a, b, c, **_: rank == 4 and min(a, b, c) > 1,
     },
 )
 
@@ -118,7 +118,10 @@ DENSE: tuple[Layer, ...] = (
     _elementwise(
         name="sigmoid",
         torch=torch.sigmoid,
-        cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))),),
+        cases=(
+            Case(name="x (N, D)", inputs=normal(x=(6, 7))),
+            Case(name="the left tail", inputs=lambda rng: {"x": rng.uniform(-18, -12, (6, 7))}),
+        ),
         analytic=True,
         slips={
             "1 - out stands where out * (1 - out) is due": lambda x: with_slope(

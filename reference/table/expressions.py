@@ -31,6 +31,16 @@ def scores_and_labels(rows: int, classes: int) -> Sampler:
     }
 
 
+def sure_logits(rows: int) -> Sampler:
+    """Logits far on the side of their labels: the loss is all in the digits that 1 + z loses."""
+
+    def sample(rng: Rng) -> Inputs:
+        y = rng.integers(2, size=rows)
+        return {"x": (2 * y - 1) * rng.uniform(9, 13, rows), "y": y}
+
+    return sample
+
+
 def logits_and_labels(rows: int) -> Sampler:
     return lambda rng: {"x": 3 * rng.standard_normal(rows), "y": rng.integers(2, size=rows)}
 

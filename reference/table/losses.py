@@ -12,6 +12,7 @@ from scratchproof.table.expressions import (
     logits_and_labels,
     normal,
     scores_and_labels,
+    sure_logits,
     svm_margins,
     svm_no_right_class,
 )
@@ -72,7 +73,10 @@ LOSSES: tuple[Layer, ...] = (
     _loss(
         name="logistic_loss",
         torch=nets.logistic,
-        cases=(Case(name="logits (N,)", inputs=logits_and_labels(11)),),
+        cases=(
+            Case(name="logits (N,)", inputs=logits_and_labels(11)),
+            Case(name="sure and right", inputs=sure_logits(11)),
+        ),
         batched=("x", "y"),
         shapes=Shapes(letters={"N": (1, 2, 3, 64, 1100)}, inputs=lambda N: logits_and_labels(N)),
     ),

@@ -11,7 +11,7 @@ _POOL_CASES = (
     Case(name="2x2", inputs=normal(x=(2, 3, 6, 8))),
     Case(
         name="overlapping 3x2",
-        inputs=normal(x=(2, 3, 7, 5)),
+        inputs=normal(x=(2, 3, 6, 8)),  # as above: what is remembered by shape is wrong here
         options={"pool_height": 3, "pool_width": 2, "stride": 1},
     ),
 )
