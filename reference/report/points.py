@@ -4,18 +4,17 @@ Every layer is fed reference inputs, whatever the layers before it did, so a mis
 earns its point if it was examined and nothing about it is worse than a note.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scratchproof.report.document import Found, findings, of_layers
 
-# Which property a check speaks of. None: of the quantity that it names. What is not listed is its own property.
-SPEAKS_OF: dict[str, str | None] = {
-    "values": None,
-    "central differences": None,
-    "complex step": None,
-    "linear": None,
+# Which property a check speaks of. What is not listed speaks of the quantity that it names.
+SPEAKS_OF = {
+    "corners": "corners",
+    "scores": "scores",
+    "controls": "controls",
     "unwritten": "conduct",
     "aliases": "conduct",
     "repeatable": "conduct",
@@ -64,7 +63,7 @@ def by_property(report: Found) -> dict[str, list[Found]]:
     """The results of one report, by the property of which they speak; none for what was not reached."""
     told: dict[str, list[Found]] = {name: [] for name in report["properties"]}
     for result in report["results"]:
-        if name := _property(result):
+        if name := _property(result, report["properties"]):
             told.setdefault(name, []).append(result)
     return told
 
@@ -89,10 +88,15 @@ def _credit(layer: str, name: str, results: list[Found], absent: list[str]) -> C
     return Credit(layer=layer, what=name, earned=earned, messages=tuple(told))
 
 
-def _property(result: Found) -> str:
-    """An empty string for a check of every gradient that found nothing wrong in any."""
-    speaks_of = SPEAKS_OF.get(result["check"], result["check"])
-    return speaks_of or str(result["quantity"])
+def _property(result: Found, declared: Sequence[str]) -> str:
+    """Always one of those declared, so that what there is to earn does not hang on what went wrong.
+
+    An empty string for a check of every gradient that found nothing wrong in any.
+    """
+    name = SPEAKS_OF.get(result["check"], str(result["quantity"]))
+    if not name or not declared or name in declared or name == NOT_THE_AUTHORS:
+        return name
+    return "conduct"
 
 
 def _because(result: Found) -> str:

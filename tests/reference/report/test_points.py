@@ -58,3 +58,12 @@ def test_a_property_must_hold_in_every_precision(sample):
     right = sample.report("relu", sample.result(), properties=("out",))
     wrong = sample.report("relu", sample.result(verdict="SUSPECT", message="less precise"), precision="float32")
     assert earned(sample.document(right, wrong))["out"] is False
+
+
+def test_what_there_is_to_earn_does_not_hang_on_what_went_wrong(sample):
+    odd = [sample.result(check="shapes", quantity=q, verdict="FAIL", message="no") for q in ("dx", "one row", "")]
+    right, wrong = sample.report("relu", sample.result()), sample.report("relu", *odd, verdict="FAIL")
+    late = sample.report("relu", sample.result(verdict="TIMEOUT", message="late"), verdict="TIMEOUT")
+    missing = sample.report("relu", verdict="MISSING")
+    for found in (right, wrong, late, missing):
+        assert set(earned(sample.document(found, asked=["relu"]))) == {"out", "dx", "corners", "conduct"}
