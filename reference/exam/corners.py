@@ -91,8 +91,9 @@ def fortran(value: Array) -> Array:
 
 def reversed_memory(value: Array) -> Array:
     """The same values, the last one first in memory."""
-    back = (slice(None, None, -1),) * value.ndim
-    return np.ascontiguousarray(value[back])[back]
+    back: tuple[Any, ...] = (..., *(slice(None, None, -1) for _ in value.shape))
+    turned: Array = np.array(value[back], order="C")[back]
+    return turned
 
 
 def within(value: Array) -> Array:
