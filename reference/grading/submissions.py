@@ -74,10 +74,10 @@ def _task(name: str, path: Path, out: Path) -> Task:
 
 
 def done_before(task: Task, conditions: Conditions) -> dict[str, Any] | None:
-    """The record of a submission that was graded as it is now, under the same conditions; else None."""
+    """The record of a submission that was graded to its end, as it is now and under the same conditions; else None."""
     try:
         record = json.loads(task.record.read_text(encoding="utf-8"))
-        sound = record["format"] == FORMAT and record["version"] == VERSION
+        sound = record["format"] == FORMAT and record["version"] == VERSION and record["seconds"] is not None
         same = record["digest"] == task.digest() and record["conditions"] == _plain(conditions)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -85,7 +85,10 @@ def done_before(task: Task, conditions: Conditions) -> dict[str, Any] | None:
 
 
 def record_of(task: Task, conditions: Conditions, **found: Any) -> dict[str, Any]:
-    """What is kept of a graded submission. found: seconds, problem and document (see document.py)."""
+    """What is kept of a graded submission.
+
+    found: document (see document.py), problem, and seconds, which are None where the work was not finished.
+    """
     return {
         "format": FORMAT,
         "version": VERSION,

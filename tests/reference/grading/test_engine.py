@@ -105,3 +105,6 @@ for line in sys.stdin:
         (tmp_path / f"{name}.py").write_text("")
     problems = engine.run([tmp_path], tmp_path / "out", CONDITIONS, workers=1)
     assert [bool(problem) for problem in problems] == [False, True, False]
+    lost = next(task for task in engine.tasks([tmp_path], tmp_path / "out") if task.name == "b.py")
+    assert lost.record.is_file()
+    assert engine.done_before(lost, CONDITIONS) is None
