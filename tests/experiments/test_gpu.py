@@ -1,0 +1,31 @@
+"""The GPU's parts run in their CPU form, once each, and what no GPU confirmed is said."""
+
+import json
+from pathlib import Path
+
+from scratchproof.experiments import gpu
+
+
+def test_parts_run_once_and_what_is_unconfirmed_is_said(tmp_path: Path) -> None:
+    config = gpu.Config(out=str(tmp_path), device="cpu", parts=1, small=True)
+    first = json.loads(json.dumps(gpu.main(config)))["metrics"]
+    assert first["device"] == "cpu"
+    assert [part["exit"] for part in first["parts"]] == [0]
+    assert first["unconfirmed"] == ["does torch in float32 pass the exam?"]
+    assert "relu" in (tmp_path / "01-cpu" / "printed.txt").read_text(encoding="utf-8")
+    again = json.loads(json.dumps(gpu.main(config)))["metrics"]
+    assert again == first  # its seconds too: it was not run again
+
+
+def test_a_part_that_ran_out_of_time_is_run_again(tmp_path: Path) -> None:
+    part = gpu.Part(asks="does it end?", module="scratchproof.experiments.thousand", cuda=(), cpu=("--smoke",))
+    config = gpu.Config(out=str(tmp_path), limit=1)
+    result = gpu._run(part, tmp_path, "cpu", config)
+    assert result["exit"] is None
+    assert gpu._done(tmp_path) is None
+
+
+def test_every_part_has_a_module_and_a_form_for_both_devices() -> None:
+    for part in gpu.parts():
+        assert part.asks.endswith("?") or part.asks.startswith("a thousand nets")
+        assert part.arguments("cuda", False) != part.arguments("cpu", False)
