@@ -26,7 +26,9 @@ from scratchproof.options import (
     layer_option,
     once,
     present,
+    rename_option,
     seed_option,
+    strict_option,
     time_limit_option,
     usable,
 )
@@ -64,6 +66,8 @@ def main() -> None:
 @seed_option
 @in_process_option
 @time_limit_option
+@strict_option
+@rename_option
 @json_option
 @html_option
 @junit_option
@@ -78,6 +82,8 @@ def check(
     seed: int,
     in_process: bool,
     time_limit: float,
+    strict: bool,
+    renames: tuple[str, ...],
     **files: Path | None,
 ) -> None:
     """Examine every layer, loss and net of SUBJECT.
@@ -98,7 +104,7 @@ def check(
     if not (in_process or rows):
         prepare(subject)
     how: dict[str, Any] = {"effort": effort, "rows": rows, "in_process": in_process, "time_limit": time_limit}
-    found = _examine(subject, layers, dtypes, device, seed, **how)
+    found = _examine(subject, layers, dtypes, device, seed, strict=strict, renamed=_renamed(renames), **how)
     _show(found, files)
     _write(files, found)
     sys.exit(0 if found["summary"]["passed"] else 1)
@@ -211,6 +217,8 @@ def _examine(
     effort: str,
     in_process: bool,
     time_limit: float,
+    strict: bool,
+    renamed: dict[str, str],
     rows: str | None = None,
 ) -> dict[str, Any]:
     """Load and examine; return the document."""
@@ -219,12 +227,13 @@ def _examine(
     from scratchproof.api.tables import rows_of, subject_of
     from scratchproof.exam.checks import examine
     from scratchproof.exam.compare import Verdict
+    from scratchproof.exam.judge import strictly
     from scratchproof.progress import progress
     from scratchproof.report.document import document
     from scratchproof.sandbox.find import find
     from scratchproof.sandbox.limits import Limits
     from scratchproof.subjects import subject
-    from scratchproof.table.layers import LAYERS, family
+    from scratchproof.table.layers import EVERY_ROW, LAYERS, family
 
     torch.set_num_threads(1)  # the arrays are small: waking a second thread costs more than it saves
     oracle = _oracle(device)
@@ -232,8 +241,10 @@ def _examine(
     if rows:
         table, examined = rows_of(rows), subject_of(named, oracle)
     else:
-        table = tuple(layer for name in layers for layer in family(name)) or LAYERS
-        examined = find(named, in_process=in_process, limits=Limits.of(time_limit))
+        everything = LAYERS if spec.startswith("torch") else EVERY_ROW
+        table = tuple(layer for name in layers for layer in family(name)) or everything
+        options = {"renamed": renamed} if renamed else {}
+        examined = find(named, in_process=in_process, limits=Limits.of(time_limit), **options)
     precisions = dtypes or examined.precisions
     if isinstance(examined, subject.TorchSubject) and set(precisions) != set(examined.precisions):
         raise click.UsageError(f"{examined.name} has its precision in its name: leave --dtype out")
@@ -242,11 +253,24 @@ def _examine(
     with progress("examining") as advance:
         for done, (layer, precision) in enumerate(sittings):
             advance(done, len(sittings))
-            reports.append(examine(examined, layer, precision, seed=seed, device=oracle, effort=effort))
+            report = examine(examined, layer, precision, seed=seed, device=oracle, effort=effort)
+            reports.append(strictly(report) if strict else report)
+    # Of what only strangers have, what this one lacks goes without saying.
+    known = {layer.name for layer in (table if layers or rows else LAYERS)}
+    reports = [r for r in reports if r.layer in known or r.verdict is not Verdict.MISSING]
     if all(r.verdict is Verdict.MISSING for r in reports):
         wanted = ", ".join(layer.name for layer in table)
         raise subject.SubjectError(f"{spec} has nothing to examine: none of {wanted}")
-    return document(reports, subject=examined.name, seed=seed, oracle=oracle, asked=layers)
+    told = tuple(examined.remarks)
+    return document(reports, subject=examined.name, seed=seed, oracle=oracle, asked=layers, remarks=told)
+
+
+def _renamed(renames: tuple[str, ...]) -> dict[str, str]:
+    """Their names by ours."""
+    pairs = [rename.split("=") for rename in renames]
+    if wrong := [rename for rename, pair in zip(renames, pairs, strict=True) if len(pair) != 2 or not all(pair)]:
+        raise click.BadParameter(f"{wrong[0]!r} is not THEIRS=OURS", param_hint="--rename")
+    return {ours: theirs for theirs, ours in pairs}
 
 
 def _oracle(device: str) -> str:
@@ -272,6 +296,8 @@ def _show(found: dict[str, Any], files: Files) -> None:
     printed = console()
     against = f"against torch {torch.__version__} float64 on {found['oracle']}, seed {found['seed']}"
     printed.print(f"{plain(found['subject'])} {against}\n", soft_wrap=True)
+    for remark in found["remarks"]:
+        printed.print(f"note: {plain(remark)}", soft_wrap=True)
     show(printed, found)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 def names() -> tuple[str, ...]:
     """Every row's name, in alphabetical order; nothing where the source cannot be read."""
     try:
-        files = sorted((Path(__file__).parent / "table").glob("*.py"))
+        files = sorted((Path(__file__).parent / "table").rglob("*.py"))
         found = {name for file in files for name in _rows(file.read_text(encoding="utf-8"))}
     except OSError:
         return ()

@@ -147,3 +147,11 @@ time_limit_option = click.option(
     show_default=True,
     help="Seconds for one call of a file's code.",
 )
+strict_option = click.option("--strict", is_flag=True, help="Raise every note to SUSPECT: for a library's own tests.")
+rename_option = click.option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="THEIRS=OURS",
+    help="What a name of CS231n is called in SUBJECT; may be repeated.",
+)

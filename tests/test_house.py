@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "matplotlib", "rich", "click"}
 FLOORS = (
     "table",
+    "finding",
     "images",
     "oracle",
     "subjects",

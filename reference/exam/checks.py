@@ -14,7 +14,7 @@ from scratchproof.exam.beyond import check_memory, check_orders, check_shapes
 from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
 from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report, Trial
 from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
-from scratchproof.exam.random import check_dropout, check_start
+from scratchproof.exam.random import check_dropout, check_kept, check_start
 from scratchproof.oracle.tolerance import COARSE_UNIT
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, guarded, said, telling
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
@@ -71,7 +71,7 @@ def run_check(exam: Exam, check: Check) -> list[Result]:
             found = [exam.result(name_of(check), exam.trials[0], "")]
         return found
     except ContractError as error:
-        if any(r.verdict is Verdict.FAIL for r in exam.results):
+        if any(r.verdict in (Verdict.FAIL, Verdict.UNIMPLEMENTED) for r in exam.results):
             return found  # check_values has told of it; there is nothing to put to further checks
         fields |= {"severity": Severity.SHAPE, "message": f"{error}"}
     except Failure as failure:
@@ -145,7 +145,7 @@ def check_central_differences(exam: Exam) -> Iterator[Result]:
     """Every gradient against central differences of the subject's own forward pass: an arbiter without torch."""
     if exam.precision.name != "float64":
         return
-    for trial in exam.trials:
+    for trial in exam.answered:
         for name in floating(trial.inputs, exam.layer.constant):
             yield from _slope(exam, trial, name, "central differences")
 
@@ -154,7 +154,7 @@ def check_complex_step(exam: Exam) -> Iterator[Result]:
     """Likewise against complex step, exact to rounding, where the forward pass is analytic and takes complex input."""
     if exam.precision.name != "float64" or not exam.layer.analytic:
         return
-    for trial in exam.trials:
+    for trial in exam.answered:
         for name in floating(trial.inputs, exam.layer.constant):
             yield from _slope(exam, trial, name, "complex step")
 
@@ -350,6 +350,7 @@ CHECKS: tuple[Check, ...] = (
 
 # What is random can only be asked by statistics.
 ASKED: dict[str, tuple[Check, ...]] = {"start": (check_start,), "dropout": (check_scores, check_dropout)}
+ASKED |= {"drawn": (*CHECKS, check_kept), "seeded": (check_scores, check_central_differences)}
 
 # These yield nothing where all is well; that they ran is recorded for them.
 TELL_ONLY_FAULTS: tuple[Check, ...] = (

@@ -117,6 +117,11 @@ def same_dtype(actual: Array, precision: Precision) -> str:
     return "" if actual.dtype == wanted else f"has dtype {actual.dtype}, but should be {wanted} as its inputs are"
 
 
+def wider(actual: Array, precision: Precision) -> bool:
+    """Whether a dtype holds all that the precision does, and more: float64 out of float32, from `np.zeros(shape)`."""
+    return actual.dtype.kind == "f" and bool(np.can_cast(precision.array_dtype, actual.dtype))
+
+
 def same_float(a: Array, b: Array) -> bool:
     """Whether two arrays hold the same values, nan equal to nan."""
     return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))

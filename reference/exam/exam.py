@@ -9,10 +9,10 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from scratchproof.errors import InputError
-from scratchproof.exam.compare import Result, Verdict
+from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.corners import CORNERS, ORDINARY, Corner
 from scratchproof.oracle.tolerance import Tolerance, tolerances
-from scratchproof.sandbox.failures import guarded, guarded_function
+from scratchproof.sandbox.failures import Failure, guarded, guarded_function
 from scratchproof.sandbox.observe import Observed, observe
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Case, Layer
@@ -120,6 +120,11 @@ class Trial:
         return value.astype(dtype)
 
     @property
+    def leftovers(self) -> bool:
+        """Whether the sizes are such as an author may refuse."""
+        return self.layer.leftovers(self.inputs, self.case.options)
+
+    @property
     def out(self) -> str:
         """What a lone output is called in messages."""
         return "loss" if self.layer.kind in ("loss", "net") else ONLY
@@ -183,7 +188,15 @@ class Exam:
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """The layer's cases with random inputs, drawn from the seed."""
-        return self.drawn_once("cases", self._case_trials)
+        drawn = self.drawn_once("cases", self._case_trials)
+        observe = self.layer.observed
+        return drawn if observe is None else tuple(self._completed(trial, observe) for trial in drawn)
+
+    @property
+    def answered(self) -> tuple[Trial, ...]:
+        """The trials that the subject was not free to refuse, or did not."""
+        refused = {r.case for r in self.results if r.verdict is Verdict.PASS and r.severity is Severity.EDGE}
+        return tuple(trial for trial in self.trials if trial.name not in refused)
 
     def corner_trials(self) -> tuple[Trial, ...]:
         """The first case at each corner that applies to the layer."""
@@ -279,3 +292,11 @@ class Exam:
             seed=self.seed,
             device=self.device,
         )
+
+    def _completed(self, trial: Trial, observe: Callable[[Inputs, Outputs], Inputs]) -> Trial:
+        """The trial with the inputs that the subject draws itself, read off its own output."""
+        try:
+            outs, _ = by_name(self._function(trial))(**trial.given())
+        except (Failure, ContractError):
+            return trial  # which is told where it is judged
+        return replace(trial, inputs=observe(trial.inputs, outs))

@@ -1,17 +1,18 @@
 """From comparisons to verdicts: what a difference means on random inputs, and what at a corner."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from scratchproof.exam.compare import Comparison, Result, Severity, Verdict, compare, same_dtype
+from scratchproof.exam.compare import Comparison, Result, Severity, Verdict, compare, same_dtype, wider
 from scratchproof.exam.diagnose import explain
-from scratchproof.exam.exam import Exam, Trial
+from scratchproof.exam.exam import Exam, Report, Trial
 from scratchproof.oracle.kinks import subgradients
 from scratchproof.oracle.tolerance import Tolerance
-from scratchproof.sandbox.failures import Died, Failure, OutOfTime, said
-from scratchproof.subjects.subject import ContractError
+from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, said
+from scratchproof.subjects.subject import ContractError, Unimplemented
 from scratchproof.vjp import Answer, Array, Gradients, floating
 
 
@@ -45,8 +46,12 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
         grads = tuple(pullback(dout) for dout in trial.given_cotangents())
     except (Failure, ContractError) as error:
         broken = unanswered(exam, trial, check, first_gradient, error, corner=corner)
+    found = Answer(outs=outs, grads=grads)
+    if broken is None and (note := _other_convention(exam, trial, check, found)):
+        yield from note
+        return
     told: set[str] = set()
-    for measured in quantities(trial, Answer(outs=outs, grads=grads)):
+    for measured in quantities(trial, found):
         if measured.quantity in told or (corner and exam.failed(measured.quantity)):
             continue
         result = _one(exam, trial, check, measured, corner)
@@ -103,6 +108,7 @@ RANDOM: dict[str | None, tuple[Verdict, Severity | None]] = {
     "lost": (Verdict.FAIL, Severity.VALUE),
     "precision": (Verdict.SUSPECT, Severity.PRECISION),
     "dtype": (Verdict.SUSPECT, Severity.PRECISION),
+    "wider": (Verdict.PASS, Severity.PRECISION),
     "unmodelled": (Verdict.SUSPECT, Severity.PRECISION),
 }
 CORNER: dict[str | None, tuple[Verdict, Severity | None]] = {
@@ -118,18 +124,27 @@ def unanswered(
     exam: Exam, trial: Trial, check: str, quantity: str, error: Failure | ContractError, *, corner: bool = False
 ) -> Result:
     """The verdict on a call that gave nothing to judge."""
+    if isinstance(error, Unimplemented):
+        return exam.result(check, trial, quantity, verdict=Verdict.UNIMPLEMENTED, message=f"{error}")
     if isinstance(error, ContractError):
-        return exam.result(check, trial, quantity, verdict=Verdict.FAIL, severity=Severity.SHAPE, message=f"{error}")
+        may_refuse = _may_refuse(trial)
+        verdict, severity = (Verdict.PASS, Severity.EDGE) if may_refuse else (Verdict.FAIL, Severity.SHAPE)
+        return exam.result(check, trial, quantity, verdict=verdict, severity=severity, message=f"{error}")
     verdict, severity = Verdict.CRASH, Severity.CRASH
     if isinstance(error, OutOfTime):
         verdict = Verdict.TIMEOUT
+    elif isinstance(error, Raised) and _may_refuse(trial):
+        verdict, severity = Verdict.PASS, Severity.EDGE
     elif corner and not isinstance(error, Died):
-        # Code that has never met an empty batch is unfinished rather than wrong.
-        lenient = (Verdict.SUSPECT, Severity.EDGE)
-        verdict, severity = lenient if trial.corner.empty else (Verdict.FAIL, Severity.CRASH)
+        verdict = Verdict.FAIL
     way = "forward" if quantity in trial.outputs else "backward"
     message = f"{way} {said(error)}"
     return exam.result(check, trial, quantity, verdict=verdict, severity=severity, message=message)
+
+
+def _may_refuse(trial: Trial) -> bool:
+    """Whether a reasonable author may not take these inputs: no rows, nan and infinities, sizes with leftovers."""
+    return trial.corner.empty or trial.corner.nonfinite or trial.leftovers
 
 
 def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool) -> Result:
@@ -138,24 +153,59 @@ def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool)
     if gradient and trial.corner.nonfinite:
         return _not_swallowed(exam, trial, check, measured)
     comparison = compare(actual, expected, tolerance, exam.precision)
+    if comparison.problem and (trial.corner.nonfinite or trial.corner.empty):
+        return exam.result(check, trial, quantity, severity=Severity.EDGE, message=comparison.message)
     rounded = expected.dtype.kind == "f"
     if comparison.problem is None and rounded and not corner and (wrong := same_dtype(actual, exam.precision)):
-        comparison = Comparison(problem="dtype", message=wrong)
+        problem = "wider" if wider(actual, exam.precision) else "dtype"
+        comparison = replace(comparison, problem=problem, message=wrong)
     if comparison.problem == "value" and corner and gradient and exam.layer.kink:
         convention = _convention(exam, trial, check, measured, comparison)
         if convention:
             return convention
-    cause = explain(trial, quantity, actual, cotangent) if comparison.problem else ""
+    wrong_value = comparison.problem not in (None, "dtype", "wider")
+    cause = explain(trial, quantity, actual, cotangent) if wrong_value else ""
     return verdict_of(exam, trial, check, quantity, comparison, corner=corner, cause=cause)
 
 
 def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> Result:
-    """Gradients at nan are nobody's definition, except that what must be nan or infinite may not look healthy."""
+    """Gradients at nan are nobody's definition; that what must be nan or infinite looks healthy is noted."""
     quantity, actual, expected, _, _ = measured
     if actual.shape == expected.shape and not (~np.isfinite(expected) & np.isfinite(actual)).any():
         return exam.result(check, trial, quantity)
     message = "is finite where the nan or the infinity of the input must show"
-    return exam.result(check, trial, quantity, verdict=Verdict.SUSPECT, severity=Severity.EDGE, message=message)
+    return exam.result(check, trial, quantity, severity=Severity.EDGE, message=message)
+
+
+def _other_convention(exam: Exam, trial: Trial, check: str, found: Answer) -> list[Result]:
+    """Results with a note if another right convention, and not the declared one, explains output and gradients."""
+    if not trial.layer.conventions or _agrees(exam, trial, found):
+        return []
+    for sentence, expression in trial.layer.conventions.items():
+        other = replace(trial, layer=replace(trial.layer, torch=expression))
+        if _agrees(exam, other, found):
+            return [
+                exam.result(
+                    check, trial, trial.out, severity=Severity.CONVENTION, message=f"another convention: {sentence}"
+                )
+            ]
+    return []
+
+
+def _agrees(exam: Exam, trial: Trial, found: Answer) -> bool:
+    return all(
+        compare(m.actual, m.expected, m.tolerance, exam.precision).problem is None for m in quantities(trial, found)
+    )
+
+
+def strictly(report: Report) -> Report:
+    """The same with every note raised to SUSPECT: for a library's own tests."""
+    results = tuple(
+        replace(r, verdict=Verdict.SUSPECT) if r.verdict is Verdict.PASS and r.message and r.severity else r
+        for r in report.results
+    )
+    verdict = max((r.verdict for r in results), key=lambda v: v.gravity, default=report.verdict)
+    return replace(report, results=results, verdict=verdict)
 
 
 def _convention(exam: Exam, trial: Trial, check: str, measured: Measured, comparison: Comparison) -> Result | None:

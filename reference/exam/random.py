@@ -54,6 +54,37 @@ def check_dropout(exam: Exam) -> Iterator[Result]:
             yield exam.result("dropout", trial, "loss", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message)
 
 
+def check_kept(exam: Exam) -> Iterator[Result]:
+    """A layer that draws a mask keeps as many elements as it was told, each by itself."""
+    if not exam.layer.drawn:
+        return
+    for trial in exam.trials:
+        p = trial.case.options["p"]
+        ones = {name: np.ones((150, 100), exam.precision.array_dtype) for name in trial.inputs}
+        (out,) = exam.function(trial)(**ones)[0].values()
+        kept = out != 0
+        spread = SIGMAS * math.sqrt(p * (1 - p) / kept.size)
+        message = cause = ""
+        if abs(kept.mean() - p) > spread:
+            message = f"{kept.mean():.3f} of the elements are kept, but {p} +- {spread:.2g} should be, or that dropped"
+            cause = _distribution(float(kept.mean()), p, spread)
+        elif (kept == kept[0]).all() or (kept == kept[:, :1]).all():
+            message = "the same elements are kept in every row, or whole rows: each should be drawn by itself"
+        verdict, severity = (Verdict.FAIL, Severity.VALUE) if message else (Verdict.PASS, None)
+        yield exam.result("kept", trial, trial.out, verdict=verdict, severity=severity, message=message, cause=cause)
+
+
+def _distribution(share: float, p: float, spread: float) -> str:
+    """The numbers that were compared with p, if they were not uniform on [0, 1)."""
+    below = {q: 0.5 * (1 + math.erf(q / math.sqrt(2))) for q in (p, 1 - p)}
+    normal = [chance for one in below.values() for chance in (one, 1 - one)]
+    if min(abs(share - chance) for chance in normal) <= spread:
+        return "the mask is drawn from normal numbers (randn), where uniform ones (rand) are due"
+    if share > 1 - spread:
+        return "nothing is dropped: there is no mask"
+    return ""
+
+
 def _masked(exam: Exam, trial: Trial, found: Answer, kept: Array, awake: Array) -> Iterator[Result]:
     """The loss and the gradients against torch with the same inputs and units dropped."""
     inputs: Inputs = {**trial.inputs, "kept": kept, "awake": awake}

@@ -68,15 +68,17 @@ def _reports(subject: Any, conditions: Conditions, papers: Any) -> list[Any]:
     from scratchproof.exam.checks import examine
     from scratchproof.exam.compare import Verdict
     from scratchproof.subjects.subject import SubjectError
-    from scratchproof.table.layers import LAYERS, row
+    from scratchproof.table.layers import EVERY_ROW, LAYERS, row
 
-    rows = [row(name) for name in conditions.layers] or LAYERS
+    rows = [row(name) for name in conditions.layers] or EVERY_ROW
     precisions = conditions.precisions or subject.precisions
     reports = [
         examine(subject, layer, precision, seed=conditions.seed, papers=papers)
         for layer in rows
         for precision in precisions
     ]
+    known = {layer.name for layer in (rows if conditions.layers else LAYERS)}
+    reports = [report for report in reports if report.layer in known or report.verdict is not Verdict.MISSING]
     if all(report.verdict is Verdict.MISSING for report in reports) and not conditions.layers:
         raise SubjectError("has nothing to examine: no layer, loss or net of a known name")
     return reports

@@ -6,6 +6,7 @@ The document (format "scratchproof-check", version 1) holds:
     subject, seed       what was examined, and the seed from which every input was drawn
     oracle              where the float64 truth was computed: "cpu" or "cuda"
     asked               the layers that were asked for by name; empty where everything was to be examined
+    remarks             what had to be done so that the subject could be examined: imports stubbed, and the like
     environment         versions of Python, NumPy and torch, the processor, threads and the flags that matter
     reports             one for each layer and precision: layer, of, precision, verdict, properties, results
       of                the layer of which this one is a part or a mode, or an empty string
@@ -28,7 +29,7 @@ import torch
 
 from scratchproof.exam.compare import Verdict
 from scratchproof.exam.exam import Report
-from scratchproof.table.layers import LAYERS, Layer
+from scratchproof.table.layers import EVERY_ROW, Layer
 from scratchproof.vjp import floating
 
 FORMAT, VERSION = "scratchproof-check", 1
@@ -37,7 +38,15 @@ Found = Mapping[str, Any]
 """A report or a result within the document."""
 
 
-def document(reports: Sequence[Report], *, subject: str, seed: int, oracle: str, asked: Sequence[str] = ()) -> Document:
+def document(
+    reports: Sequence[Report],
+    *,
+    subject: str,
+    seed: int,
+    oracle: str,
+    asked: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+) -> Document:
     """The document described at the top of this module."""
     counts = Counter(str(r.verdict) for r in reports)
     return {
@@ -47,6 +56,7 @@ def document(reports: Sequence[Report], *, subject: str, seed: int, oracle: str,
         "seed": seed,
         "oracle": oracle,
         "asked": list(asked),
+        "remarks": list(remarks),
         "environment": environment(oracle),
         "reports": [
             {
@@ -76,7 +86,7 @@ def properties(layer: str) -> list[str]:
 
 
 def _row(layer: str) -> Layer | None:
-    return next((row for row in LAYERS if row.name == layer), None)
+    return next((row for row in EVERY_ROW if row.name == layer), None)
 
 
 def _part_of(layer: str) -> str:

@@ -14,12 +14,12 @@ import numpy as np
 from scratchproof.sandbox import wire
 from scratchproof.sandbox.failures import Raised, guarded, guarded_function
 from scratchproof.sandbox.observe import observe
-from scratchproof.subjects.subject import ContractError, Subject, SubjectError, Unsupported, load
+from scratchproof.subjects.subject import ContractError, Subject, SubjectError, Unimplemented, Unsupported, load
 from scratchproof.table.layers import Case, row
 from scratchproof.vjp import PRECISIONS, Array, Function, Inputs, Pullback, named
 
 # The refusals that cross by name. The last resort stands last.
-REFUSALS = (SubjectError, ContractError, Unsupported, Raised)
+REFUSALS = (SubjectError, Unimplemented, ContractError, Unsupported, Raised)
 
 
 def serve(channel: socket.socket) -> None:

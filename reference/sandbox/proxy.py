@@ -12,11 +12,13 @@ from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, plai
 from scratchproof.sandbox.limits import Limits
 from scratchproof.sandbox.observe import Observed
 from scratchproof.sandbox.process import Process
-from scratchproof.subjects.subject import ContractError, SubjectError, Unsupported
+from scratchproof.subjects.subject import ContractError, SubjectError, Unimplemented, Unsupported
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import PRECISIONS, Array, Function, Gradients, Inputs, Outputs, Precision, Pullback
 
-REFUSED: dict[str, Callable[[str], Exception]] = {c.__name__: c for c in (SubjectError, ContractError, Unsupported)}
+REFUSED: dict[str, Callable[[str], Exception]] = {
+    c.__name__: c for c in (SubjectError, Unimplemented, ContractError, Unsupported)
+}
 
 
 class SandboxedSubject:
@@ -48,6 +50,10 @@ class SandboxedSubject:
 
     def documents_errors(self, layer: Layer) -> bool:
         return bool(self._asked("documents_errors", layer))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return tuple(map(str, self._asked("remarks", None)))
 
     def close(self) -> None:
         """End its process; nothing of it is left."""

@@ -37,6 +37,7 @@ class CallableSubject:
     framework: str = ""
     device: str = "cpu"
     precisions: tuple[str, ...] = ("float64", "float32")
+    remarks: tuple[str, ...] = ()
 
     def function(self, layer: Layer, case: Case, precision: Precision) -> Function:
         framework = self.framework or framework_of(self.subject, self.signature, case, self.device)
@@ -65,6 +66,10 @@ class NamedSubject:
     module: ModuleType
     others: Subject
     device: str = "cpu"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def precisions(self) -> tuple[str, ...]:

@@ -151,6 +151,7 @@ DENSE: tuple[Layer, ...] = (
     ),
     _elementwise(
         name="dropout",
+        dictionary=False,
         torch=dropout,
         cases=(
             Case(name="keep 0.7", inputs=masked((6, 7)), options={"p": 0.7}),

@@ -19,6 +19,10 @@ Rng = np.random.Generator
 Sampler = Callable[[Rng], Inputs]
 
 
+def affine(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    return F.linear(x.flatten(1), w.T, b)
+
+
 def normal(**shapes: tuple[int, ...]) -> Sampler:
     """A sampler of standard normal inputs of the given shapes, in the given order."""
     return lambda rng: {name: rng.standard_normal(shape) for name, shape in shapes.items()}
@@ -148,6 +152,10 @@ def batchnorm_running_biased(
     return torch.stack([mean, var]) * momentum + torch.stack([x.mean(0), x.var(0, correction=0)]) * (1 - momentum)
 
 
+def batchnorm_running_over_N(x: Tensor, mean: Tensor, var: Tensor, *, momentum: float = 0.9) -> Tensor:
+    return batchnorm_running_biased(x, mean, var, mean, var, momentum=momentum)
+
+
 def layernorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
     return _standardised(x, eps) * gamma + beta
 
@@ -159,6 +167,19 @@ def spatial_batchnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e
 def spatial_groupnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, groups: int, eps: float = 1e-5) -> Tensor:
     rows = x.reshape(len(x) * groups, math.prod(x.shape[1:]) // groups)
     return _standardised(rows, eps).reshape(x.shape) * gamma[:, None, None] + beta[:, None, None]
+
+
+def pixels_of(expression: Expression) -> Expression:
+    """The same of images (N, C, H, W): every pixel is a row."""
+    return lambda x, *others, **options: _images(expression(_pixels(x), *others, **options), x)
+
+
+def batchnorm_running_over_pixels(*, biased: bool) -> Expression:
+    def running(x: Tensor, gamma: Tensor, beta: Tensor, *kept: Tensor, momentum: float = 0.9) -> Tensor:
+        expression = batchnorm_running_over_N if biased else batchnorm_running
+        return expression(_pixels(x), *kept, momentum=momentum)
+
+    return running
 
 
 def layernorm_over_rows(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
@@ -256,6 +277,27 @@ def net_loss(name: str, *keys: str, loss: str = "softmax") -> Expression:
         return nets.regularised(data_loss, params, reg)
 
     return expression
+
+
+def without_half(expression: Expression) -> Mapping[str, Expression]:
+    """The convention, official in some years of CS231n, that regularises by reg * sum(W^2)."""
+
+    def whole(*tensors: Tensor, reg: float = 0.0, **options: Any) -> Tensor:
+        found: Tensor = expression(*tensors, reg=2 * reg, **options)
+        return found
+
+    return {"regularised by reg * sum(W^2), without the 1/2": whole}
+
+
+def windows_leave(kernel: Callable[[Inputs, Mapping[str, Any]], tuple[int, int]]) -> Callable[..., bool]:
+    """Whether windows of the size that `kernel` tells leave rows or columns over; some authors assert that none do."""
+
+    def leave(inputs: Inputs, options: Mapping[str, Any]) -> bool:
+        stride, pad = options.get("stride", 1 if "w" in inputs else 2), options.get("pad", 0)
+        sizes = zip(inputs["x"].shape[2:], kernel(inputs, options), strict=True)
+        return any((size + 2 * pad - window) % stride for size, window in sizes)
+
+    return leave
 
 
 def dropout_net_inputs(rng: Rng) -> Inputs:

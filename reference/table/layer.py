@@ -61,6 +61,13 @@ class Layer:
         "partial" a pair whose backward takes need_dx=False; "predict" net.predict(X) -> labels;
         "start" a net's initial parameters; "dropout" a net that drops inputs and hidden units in training;
         "running", "inference" batch norm in its two modes as CS231n keeps them, in bn_param.
+        "drawn" a pair that draws some of its inputs itself, told by their names in `drawn` and read off the output by
+        `observed`; "seeded" a net whose loss is random but repeatable, so that only its own slopes judge it.
+    backward: the name of its backward function where that is not name_backward. mode: what CS231n's dictionary of
+        options says there. dictionary: whether it is asked only of a function that takes such a dictionary (True), or
+        only of one that takes none (False). outputs: the names of the outputs where there are several.
+    conventions: other right answers by the sentence that notes them, consistent in output and gradients.
+    leftovers: whether the sizes of some inputs and options are such as an author may refuse.
     torch: the expression that it equals; tensors by position, options by keyword. alternatives: expressions as right
         as that one; what any of them may stray is allowed.
     data: the input that corner cases change, the first unless said. batched: inputs whose first axis is the row, the
@@ -81,6 +88,14 @@ class Layer:
     torch: Expression
     cases: tuple[Case, ...]
     of: str = ""
+    backward: str = ""
+    mode: str = ""
+    dictionary: bool | None = None
+    outputs: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
+    observed: Callable[[Inputs, Mapping[str, Any]], Inputs] | None = None
+    conventions: Mapping[str, Expression] = field(default_factory=dict)
+    leftovers: Callable[[Inputs, Mapping[str, Any]], bool] = lambda inputs, options: False
     alternatives: tuple[Expression, ...] = ()
     data: str = ""
     batched: tuple[str, ...] = ()
@@ -120,8 +135,8 @@ class Layer:
     @property
     def pulls_back(self) -> bool:
         """Whether there is anything to differentiate."""
-        return self.kind in ("pair", "partial", "loss", "net", "function")
+        return self.kind in ("pair", "drawn", "partial", "loss", "net", "seeded", "function")
 
 
 ASKING = ("partial", "predict", "start", "dropout", "running", "inference")
-KINDS = ("pair", "loss", "forward", "net", "rule", "function", *ASKING)
+KINDS = ("pair", "drawn", "loss", "forward", "net", "seeded", "rule", "function", *ASKING)

@@ -17,6 +17,7 @@ from scratchproof.table.expressions import (
     three_layer,
     three_layer_inputs,
     two_layer_dropout,
+    without_half,
 )
 from scratchproof.table.layer import Case, Layer, Shapes
 from scratchproof.vjp import Inputs
@@ -89,6 +90,7 @@ NETS: tuple[Layer, ...] = (
     _net_row(
         name="TwoLayerNet",
         torch=net_loss("two_layer", *_TWO_LAYER),
+        conventions=without_half(net_loss("two_layer", *_TWO_LAYER)),
         scores=net_scores("two_layer", *_TWO_LAYER),
         sizes=_two_layer_sizes,
         shapes=Shapes(
@@ -110,6 +112,7 @@ NETS: tuple[Layer, ...] = (
     _linear(
         name="LinearClassifier",
         torch=net_loss("linear", "X", "y", "W", "b"),
+        conventions=without_half(net_loss("linear", "X", "y", "W", "b")),
         shapes=Shapes(
             letters={"N": (1, 2, 3, 130), "D": (1, 2, 5, 7, 1030), "C": (2, 3, 10, 12)},
             inputs=lambda N, D, C: net_inputs((N, D), C, W=(D, C), b=(C,)),
@@ -153,6 +156,8 @@ NETS: tuple[Layer, ...] = (
     _net_row(
         name="ConvNet",
         torch=net_loss("convnet", *_THREE_LAYER),
+        conventions=without_half(net_loss("convnet", *_THREE_LAYER)),
+        leftovers=lambda inputs, _: any(size % 2 for size in inputs["X"].shape[2:]),
         scores=net_scores("convnet", *_THREE_LAYER),
         sizes=_conv_net_sizes,
         shapes=Shapes(

@@ -11,6 +11,7 @@ from scratchproof.table.expressions import (
     batchnorm_no_variance_path,
     batchnorm_running,
     batchnorm_running_biased,
+    batchnorm_running_over_N,
     batchnorm_unbiased,
     layernorm,
     layernorm_constants,
@@ -67,6 +68,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="batchnorm",
         kind="pair",
+        mode="train",
         torch=batchnorm,
         cases=(
             Case(name="x (N, D)", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,))),
@@ -96,6 +98,7 @@ NORMS: tuple[Layer, ...] = (
         name="batchnorm_running",
         kind="forward",
         torch=batchnorm_running,
+        conventions={"the running variance is the biased one, over N, as CS231n keeps it": batchnorm_running_over_N},
         cases=(
             Case(name="x (N, D)", inputs=with_running(9, 5)),
             Case(name="momentum 0.6", inputs=with_running(9, 5), options={"momentum": 0.6}),
@@ -106,7 +109,13 @@ NORMS: tuple[Layer, ...] = (
         name="batchnorm.training_mode",
         of="batchnorm",
         kind="running",
+        dictionary=True,
         torch=batchnorm_running_biased,
+        conventions={
+            "the running variance is the unbiased one, over N - 1, as torch keeps it": (
+                lambda x, gamma, beta, mean, var, *, momentum=0.9: batchnorm_running(x, mean, var, momentum=momentum)
+            )
+        },
         cases=(
             Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),
             Case(name="momentum 0.6", inputs=with_running(9, 5, "gamma", "beta"), options={"momentum": 0.6}),
@@ -116,6 +125,7 @@ NORMS: tuple[Layer, ...] = (
         name="batchnorm.test_mode",
         of="batchnorm",
         kind="inference",
+        dictionary=True,
         torch=batchnorm_inference,
         cases=(Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),),
         constant=("running_mean", "running_var"),
@@ -141,6 +151,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="spatial_batchnorm",
         kind="pair",
+        mode="train",
         torch=spatial_batchnorm,
         cases=(
             Case(name="images", inputs=_affine(x=(3, 4, 2, 5))),
@@ -158,6 +169,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="spatial_groupnorm",
         kind="pair",
+        dictionary=False,
         torch=spatial_groupnorm,
         cases=(
             Case(name="2 groups of 3", inputs=_affine(x=(3, 6, 4, 5)), options={"groups": 2}),

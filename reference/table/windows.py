@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch.nn import functional as F
 
-from scratchproof.table.expressions import max_pool_all_ties, max_pool_shared, normal, pooling
+from scratchproof.table.expressions import max_pool_all_ties, max_pool_shared, normal, pooling, windows_leave
 from scratchproof.table.layer import Case, Layer, Shapes
 
 _POOL_CASES = (
@@ -88,10 +88,13 @@ _POOL_SHAPES = Shapes(
     notable={name: _with_output(told) for name, told in _GEOMETRY.items()},
 )
 
+_POOL_LEFTOVERS = windows_leave(lambda _, options: (options.get("pool_height", 2), options.get("pool_width", 2)))
+
 WINDOWS: tuple[Layer, ...] = (
     Layer(
         name="conv",
         kind="pair",
+        leftovers=windows_leave(lambda inputs, _: inputs["w"].shape[2:]),
         convolution=True,
         torch=lambda x, w, b, *, stride=1, pad=0: F.conv2d(x, w, b, stride, pad),
         cases=(
@@ -120,6 +123,7 @@ WINDOWS: tuple[Layer, ...] = (
     Layer(
         name="max_pool",
         kind="pair",
+        leftovers=_POOL_LEFTOVERS,
         torch=pooling(F.max_pool2d),
         cases=(
             *_POOL_CASES,
@@ -140,6 +144,7 @@ WINDOWS: tuple[Layer, ...] = (
     Layer(
         name="avg_pool",
         kind="pair",
+        leftovers=_POOL_LEFTOVERS,
         torch=pooling(F.avg_pool2d),
         cases=_POOL_CASES,
         shapes=_POOL_SHAPES,
