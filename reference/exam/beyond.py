@@ -16,7 +16,7 @@ import numpy as np
 from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
 from scratchproof.exam.corners import LABELS, LAYOUTS
 from scratchproof.exam.exam import Exam, Trial
-from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
+from scratchproof.exam.judge import held_to, judge, quantities, unanswered, verdict_of
 from scratchproof.oracle.tolerance import Tolerance, tolerances
 from scratchproof.sandbox.failures import Failure
 from scratchproof.subjects.subject import ContractError
@@ -39,11 +39,11 @@ def check_shapes(exam: Exam) -> Iterator[Result]:
     seed = int(exam.rng("shapes").integers(2**32))
     chosen = drawn(shapes, seed, exam.effort.shapes)
     for sizes, trial in zip(chosen, exam.drawn_once("shapes", lambda: _trials(exam, shapes, chosen)), strict=True):
-        found = _wrong(exam, trial)
-        if found:
+        found = _told(exam, trial)
+        if any(r.verdict is not Verdict.PASS for r in found):
             yield from _shrunk(exam, shapes, sizes, found)
             return
-        yield Result(check="shapes", case=trial.name, quantity="")
+        yield from found[:1] or [Result(check="shapes", case=trial.name, quantity="")]
 
 
 def drawn(shapes: Shapes, seed: int, count: int) -> list[Sizes]:
@@ -85,7 +85,11 @@ def _trials(exam: Exam, shapes: Shapes, chosen: Sequence[Sizes]) -> Iterator[Tri
 
 
 def _wrong(exam: Exam, trial: Trial) -> list[Result]:
-    """What is wrong with these sizes."""
+    return [r for r in _told(exam, trial) if r.verdict is not Verdict.PASS]
+
+
+def _told(exam: Exam, trial: Trial) -> list[Result]:
+    """What is wrong with these sizes, or worth a note."""
     results = [r for r in judge(exam, trial, "shapes", corner=True) if r.message]
     return [r if "AssertionError" not in r.message else _refused(r) for r in results]
 
@@ -164,7 +168,7 @@ def check_memory(exam: Exam) -> Iterator[Result]:
         except (Failure, ContractError) as error:
             yield unanswered(exam, renamed, "memory", trial.out, error, corner=True)
             continue
-        for quantity, actual, expected, tolerance, _ in quantities(renamed, found):
+        for quantity, actual, expected, tolerance, _ in quantities(held_to(exam, renamed, found), found):
             comparison = compare(actual, expected, tolerance, exam.precision)
             if comparison.problem:
                 yield verdict_of(exam, renamed, "memory", quantity, comparison)

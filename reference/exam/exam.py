@@ -247,7 +247,8 @@ class Exam:
             outs, pullback = renamed(**inputs)
             if missing := [name for name in trial.truth.outs if name not in outs]:
                 raise ContractError(f"gave {', '.join(outs) or 'nothing'}, but should give {', '.join(missing)} too")
-            return outs, pullback
+            # Copies: an author may use the same memory for the next answer.
+            return _copies(outs), _copying(pullback)
 
         return complete
 
@@ -300,3 +301,11 @@ class Exam:
         except (Failure, ContractError):
             return trial  # which is told where it is judged
         return replace(trial, inputs=observe(trial.inputs, outs))
+
+
+def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def _copying(pullback: NamedPullback) -> NamedPullback:
+    return replace(pullback, pullback=lambda dout: _copies(NamedPullback.__call__(pullback, dout)), lone=False)

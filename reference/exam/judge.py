@@ -177,13 +177,19 @@ def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> 
     return exam.result(check, trial, quantity, severity=Severity.EDGE, message=message)
 
 
+def held_to(exam: Exam, trial: Trial, found: Answer) -> Trial:
+    """The trial by whose convention an answer is right, or else the trial itself."""
+    if not trial.layer.conventions or _agrees(exam, trial, found):
+        return trial
+    others = [replace(trial, layer=replace(trial.layer, torch=e)) for e in trial.layer.conventions.values()]
+    return next((other for other in others if _agrees(exam, other, found)), trial)
+
+
 def _other_convention(exam: Exam, trial: Trial, check: str, found: Answer) -> list[Result]:
     """Results with a note if another right convention, and not the declared one, explains output and gradients."""
-    if not trial.layer.conventions or _agrees(exam, trial, found):
-        return []
+    other = held_to(exam, trial, found)
     for sentence, expression in trial.layer.conventions.items():
-        other = replace(trial, layer=replace(trial.layer, torch=expression))
-        if _agrees(exam, other, found):
+        if other.layer.torch is expression:
             return [
                 exam.result(
                     check, trial, trial.out, severity=Severity.CONVENTION, message=f"another convention: {sentence}"
