@@ -1,0 +1,150 @@
+"""What a torch model computes on the way: every call of a module, and every function called between modules.
+
+A call is named by the path of its module (`layer1.0.conv1`), a repeated one with its number (`layer1.0.relu #2`);
+a function that a module calls beside its children by the module's path and its own name
+(`layer1.0 -> add`, `layer1.0 -> add #2`). What a module without children does inside is its own affair.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten, tree_map_only
+
+ROOT = "(model)"
+DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout)
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call: what was called, with what, and what came of it, copied before anything could write to it.
+
+    path: its name. module: the path of the module that was called, "" for a function. target: the module or function.
+    leaf: whether nothing inside it is recorded. grads: the gradient of each output by its index, after backward.
+    """
+
+    path: str
+    module: str
+    target: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    leaf: bool
+    draws: int
+    outputs: tuple[Tensor, ...] = ()
+    grads: dict[int, Tensor] = field(default_factory=dict)
+
+
+class Recorder(TorchFunctionMode):
+    """Within it every call of the model, forward, is recorded in order of completion.
+
+    Dropout takes its mask from the seed and its turn, whatever the dtype or device, so that two runs draw alike.
+    draws: how many masks were drawn before: a call repeated by itself draws what it drew the first time.
+    """
+
+    def __init__(self, model: nn.Module, *, seed: int = 0, draws: int = 0) -> None:
+        super().__init__()
+        self.model, self.seed = model, seed
+        self.calls: list[Call] = []
+        self._stack: list[tuple[str, nn.Module]] = []
+        self._pending: list[tuple[Any, int]] = []
+        self._seen: Counter[str] = Counter()
+        self._draws = draws
+        self._ours = False
+
+    @contextmanager
+    def listening(self) -> Iterator["Recorder"]:
+        """Record what the model does within the block."""
+        handles: list[Any] = []
+        for path, module in self.model.named_modules():
+            handles.append(module.register_forward_pre_hook(self._before(path or ROOT), with_kwargs=True))
+            handles.append(module.register_forward_hook(self._after, with_kwargs=True))
+        try:
+            with self:
+                yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if self._ours or not self._stack or not any(self._stack[-1][1].children()):
+            return self._run(func, args, kwargs)
+        kept, draws = self._kept((tuple(args), kwargs)), self._draws
+        out = self._run(func, args, kwargs)
+        if floating(out) and _name(func) not in ("get", "set"):  # not a property, such as x.T
+            self._record(f"{self._stack[-1][0]} -> {_name(func)}", "", func, kept, out, leaf=True, draws=draws)
+        return out
+
+    def _run(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if func in DROPOUTS:
+            return self._dropout(func, *args, **kwargs)
+        return func(*args, **kwargs)
+
+    def _dropout(self, func: Any, x: Tensor, p: float = 0.5, *args: Any, **kwargs: Any) -> Tensor:
+        self._draws += 1
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(1_000_003 * self.seed + self._draws)
+            mask = func(torch.ones(x.shape), p, *args, **kwargs)
+        return x * mask.to(x)
+
+    def _before(self, path: str) -> Callable[..., None]:
+        def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self._stack.append((path, module))
+            self._pending.append((self._kept((args, kwargs)), self._draws))
+
+        return enter
+
+    def _after(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        path, _ = self._stack.pop()
+        kept, draws = self._pending.pop()
+        if floating(out):
+            self._record(path, path, module, kept, out, leaf=not any(module.children()), draws=draws)
+
+    def _kept(self, given: Any) -> Any:
+        with self._unheard():
+            return tree_map_only(Tensor, lambda t: t.detach().clone(), given)
+
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        self._ours, before = True, self._ours
+        try:
+            yield
+        finally:
+            self._ours = before
+
+    def _record(self, name: str, module: str, target: Any, kept: Any, out: Any, *, leaf: bool, draws: int) -> None:
+        self._seen[name] += 1
+        path = name if self._seen[name] == 1 else f"{name} #{self._seen[name]}"
+        args, kwargs = kept
+        call = Call(path=path, module=module, target=target, args=args, kwargs=kwargs, leaf=leaf, draws=draws)
+        with self._unheard():
+            call.outputs = tuple(t.detach().clone() for t in floating(out))
+            for index, tensor in enumerate(floating(out)):
+                if tensor.requires_grad:
+                    tensor.register_hook(_keep_gradient(call, index))
+        self.calls.append(call)
+
+
+def _keep_gradient(call: Call, index: int) -> Callable[[Tensor], None]:
+    def keep(grad: Tensor) -> None:
+        call.grads[index] = grad.detach().clone()
+
+    return keep
+
+
+def floating(value: Any) -> tuple[Tensor, ...]:
+    """The floating tensors in a structure of tuples, lists and dictionaries, in order."""
+    return tuple(t for t in tree_flatten(value)[0] if isinstance(t, Tensor) and t.is_floating_point())
+
+
+def _name(func: Any) -> str:
+    return str(getattr(func, "__name__", func)).strip("_")
+
