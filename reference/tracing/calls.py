@@ -147,4 +147,3 @@ def floating(value: Any) -> tuple[Tensor, ...]:
 
 def _name(func: Any) -> str:
     return str(getattr(func, "__name__", func)).strip("_")
-

@@ -158,7 +158,7 @@ class ModelTracer:
         there = copy.deepcopy(here if truth is None else truth).cpu().double()
         self.pairs = dict(pairs) if truth is None else carry(there, here, pairs)
         if truth is not None:
-            for name, p in there.named_parameters():  # the truth starts from what the candidate's format holds
+            for _, p in there.named_parameters():  # the truth starts from what the candidate's format holds
                 p.data.copy_(p.data.to(dtype))
         self.here = Side(model=here, precision=precision, device=device, dtype=dtype, autocast=autocast)
         self.there = Side(model=there, precision=PRECISIONS["float64"])
