@@ -21,7 +21,7 @@ from scratchproof.errors import InputError
 from scratchproof.exam.compare import Comparison, compare
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
 from scratchproof.tracing.calls import ROOT, Call, Recorder, floating
-from scratchproof.vjp import PRECISIONS, Array, Precision, arithmetic
+from scratchproof.vjp import PRECISIONS, Array, Precision, arithmetic, same_draws
 
 Values = dict[str, Array]
 Loss = Callable[[Any], Tensor]
@@ -185,7 +185,7 @@ class ModelTracer:
             Tensor, lambda t: t.clone().requires_grad_() if t.is_floating_point() else t, side.given(self.inputs)
         )
         recorder = Recorder(side.model, seed=self.seed)
-        with arithmetic(tf32=side.precision.tf32), side.context(), recorder.listening():
+        with same_draws(side.device), arithmetic(tf32=side.precision.tf32), side.context(), recorder.listening():
             out = _call(side.model, given)
             total = self._total(out)
         torch.autograd.backward(total)
@@ -268,7 +268,7 @@ class ModelTracer:
         args, kwargs = _with(call, [t.clone() for t in starts])  # cloned: what works in place may not write to a leaf
         module = call.target if isinstance(call.target, nn.Module) else nn.Module()
         params = dict(module.named_parameters())
-        with arithmetic(tf32=side.precision.tf32), side.context():
+        with same_draws(side.device), arithmetic(tf32=side.precision.tf32), side.context():
             with Recorder(side.model, seed=self.seed, draws=call.draws):
                 outs = floating(call.target(*args, **kwargs))
             values: Values = {f"out{_index(i)}": _array(t) for i, t in enumerate(outs)}

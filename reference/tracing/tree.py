@@ -1,0 +1,124 @@
+"""A model's trace as a tree on the terminal, and as JSON (format "scratchproof-model-trace", version 1).
+
+Each cell is the error over its allowance where it comes closest to (or goes farthest beyond) it: below 1 is within
+rounding. "forced" is on the truth's own values, "free" on the way of the candidate's own.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scratchproof.exam.compare import Comparison
+from scratchproof.tracing.calls import ROOT
+from scratchproof.tracing.models import CallLine, ModelTrace
+
+FORMAT, VERSION = "scratchproof-model-trace", 1
+
+
+def show_model(console: Console, found: ModelTrace) -> None:
+    """Print one line a call in order of computation, and what follows."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("call", no_wrap=True)
+    for heading in ("out, forced", "out, free", "gradients, forced", "gradients, free"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for path, lines in _by_path(found):
+        style = "bold red" if path == found.culprit else ""
+        table.add_row(Text(_indented(path), style=style), *(_cell(c) for c in _columns(lines)))
+    console.print(table, highlight=False)
+    console.print(Text(f"\n{verdict(found)}", style="green" if found.passed else "bold red"), soft_wrap=True)
+
+
+def verdict(found: ModelTrace) -> str:
+    """One sentence."""
+    if found.culprit:
+        return f"first divergence: {found.culprit}: {found.reason}"
+    if found.drifts:
+        return (
+            "every call is right by itself; the whole strays beyond its allowance: it drifts across a kink "
+            "(a ReLU or a maximum that falls on the other side)"
+        )
+    return f"every call agrees in {found.precision}, by itself and in the whole"
+
+
+def document(found: ModelTrace) -> dict[str, Any]:
+    """Every line with its error and allowance, teacher-forced and free-running; JSON's numbers alone."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "precision": found.precision,
+        "seed": found.seed,
+        "passed": found.passed,
+        "culprit": found.culprit or None,
+        "drifts": found.drifts,
+        "verdict": verdict(found),
+        "only_in_candidate": list(found.only_here),
+        "only_in_truth": list(found.only_there),
+        "lines": [
+            {
+                "path": line.path,
+                "quantity": line.quantity,
+                "shape": list(line.shape),
+                "forced": _numbers(line.forced),
+                "free": _numbers(line.free),
+            }
+            for line in found.lines
+        ],
+    }
+
+
+def _by_path(found: ModelTrace) -> Iterator[tuple[str, list[CallLine]]]:
+    lines: dict[str, list[CallLine]] = {}
+    for line in found.lines:
+        lines.setdefault(line.path, []).append(line)
+    yield from lines.items()
+
+
+def _columns(lines: list[CallLine]) -> Iterator[list[Comparison]]:
+    forward = [line for line in lines if not line.quantity.startswith(("d", "in"))]
+    backward = [line for line in lines if line.quantity.startswith("d")]
+    for group in (forward, backward):
+        yield [line.forced for line in group if line.forced is not None]
+        yield [line.free for line in group if line.free is not None]
+
+
+def _cell(comparisons: list[Comparison]) -> Text:
+    if not comparisons:
+        return Text("")
+    worst = max(comparisons, key=_ratio)
+    wrong = any(c.problem for c in comparisons)
+    ratio = _ratio(worst)
+    return Text("wrong" if math.isinf(ratio) else f"{ratio:.2g}", style="bold red" if wrong else "")
+
+
+def _ratio(comparison: Comparison) -> float:
+    if comparison.error is None or not comparison.allowed:
+        return math.inf if comparison.problem else 0.0
+    return comparison.error / comparison.allowed
+
+
+def _indented(path: str) -> str:
+    """A path as deep in the tree as it has parts, by its last part."""
+    if path == ROOT:
+        return path
+    module, arrow, function = path.partition(" -> ")
+    depth = 0 if module == ROOT else module.count(".")
+    return "  " * (depth + 1) + f"-> {function}" if arrow else "  " * depth + path.rpartition(".")[2]
+
+
+def _numbers(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    return {
+        "problem": comparison.problem,
+        "message": comparison.message,
+        "error": _finite(comparison.error),
+        "allowed": _finite(comparison.allowed),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
