@@ -1,0 +1,150 @@
+"""Any torch model, call by call: right ones agree in every precision; what is wrong is named at its place."""
+
+import copy
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from scratchproof.errors import InputError
+from scratchproof.experiments.planted import PLANTS
+from scratchproof.tracing.models import trace_model
+from scratchproof.tracing.tree import document, show_model, verdict
+from torch import nn
+from torch.nn import functional as F
+
+
+class Block(nn.Module):
+    """A residual block, with what people put in one: in-place ReLU used twice, a functional addition."""
+
+    def __init__(self, channels, stride=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3 if stride == 2 else channels, channels, 3, stride, 1)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = nn.Conv2d(3, channels, 1, stride) if stride == 2 else None
+
+    def forward(self, x):
+        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        out += x if self.downsample is None else self.downsample(x)
+        return self.relu(out)
+
+
+class Net(nn.Module):
+    """Convolution and attention, dropout, tied weights, two outputs in a dictionary."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.body = Block(8, 2), Block(8)
+        self.pool = nn.MaxPool2d(2)
+        self.norm = nn.LayerNorm(8)
+        self.attention = nn.MultiheadAttention(8, 2, dropout=0.1, batch_first=True)
+        self.up, self.act, self.dropout = nn.Linear(8, 8), nn.GELU(), nn.Dropout(0.3)
+        self.head = nn.Linear(8, 5)
+        self.tied = nn.Linear(8, 8)
+        self.tied.weight = self.up.weight
+
+    def forward(self, x):
+        tokens = self.norm(self.pool(self.body(self.stem(x))).flatten(2).transpose(1, 2))
+        tokens = tokens + self.attention(tokens, tokens, tokens, need_weights=False)[0]
+        hidden = self.dropout(self.act(self.up(tokens)))
+        return {"scores": self.head(hidden.mean(1)), "hidden": self.tied(hidden)}
+
+
+def net(seed=0):
+    torch.manual_seed(seed)
+    made = Net()
+    with torch.no_grad():
+        for p in made.parameters():
+            if p.ndim == 1:
+                p.add_(0.2 * torch.randn_like(p))
+    return made
+
+
+def images(rows=3, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal((rows, 3, 12, 8)))
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_a_right_net_agrees_call_by_call(precision, mode):
+    found = trace_model(net().train(mode == "train"), inputs=images(), precision=precision)
+    assert found.passed, verdict(found)
+    paths = {line.path for line in found.lines}
+    assert {"stem.conv1", "stem.relu #2", "stem -> add", "body -> add", "(model) -> add", "attention"} <= paths
+
+
+def test_autocast_and_channels_last_agree():
+    assert trace_model(net(), inputs=images(), precision="bfloat16", autocast=True).passed
+    model = net().to(memory_format=torch.channels_last)
+    assert trace_model(model, inputs=images().to(memory_format=torch.channels_last)).passed
+
+
+@pytest.mark.parametrize("plant", [name for name in PLANTS if "Hardswish" not in name and "mean for" not in name])
+def test_a_planted_bug_is_named_at_exactly_its_place(plant):
+    spoilt = net()
+    if plant == "dropout in eval":
+        spoilt.eval()
+    right = copy.deepcopy(spoilt)
+    path = PLANTS[plant](spoilt, np.random.default_rng(1))
+    found = trace_model(spoilt, right, inputs=images())
+    assert path
+    assert not found.passed
+    assert found.culprit == path or found.culprit.startswith((f"{path} ->", f"{path} #")), verdict(found)
+
+
+def test_a_call_that_gets_another_input_is_named():
+    class Skipping(Net):
+        def forward(self, x):
+            tokens = self.norm(self.pool(self.body(self.stem(x))).flatten(2).transpose(1, 2))
+            self.attention(tokens, tokens, tokens, need_weights=False)
+            hidden = self.dropout(self.act(self.up(tokens + tokens)))
+            return {"scores": self.head(hidden.mean(1)), "hidden": self.tied(hidden)}
+
+    right = net()
+    spoilt = Skipping()
+    found = trace_model(spoilt, right, inputs=images())
+    assert found.culprit == "(model) -> add"
+    assert "does not get what the truth gets" in found.reason
+
+
+def test_parameters_are_carried_by_name_by_pairs_or_by_order_and_never_guessed():
+    class Other(nn.Module):
+        def __init__(self, sizes=(6, 5, 4)):
+            super().__init__()
+            self.first, self.second = nn.Linear(*sizes[:2]), nn.Linear(*sizes[1:])
+
+        def forward(self, x):
+            return self.second(F.relu(self.first(x)))
+
+    truth = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+    x = torch.randn(7, 6, generator=torch.Generator().manual_seed(0))
+    by_order = trace_model(Other(), truth, inputs=x)
+    assert by_order.passed
+    assert {line.path for line in by_order.lines if line.forced} >= {"0", "2"}
+    assert trace_model(Other(), truth, inputs=x, pairs={"first": "0", "second": "2"}).passed
+    with pytest.raises(InputError, match="pairs"):
+        trace_model(Other((6, 7, 4)), truth, inputs=x)
+
+
+def test_neither_model_is_changed():
+    model = net()
+    before = copy.deepcopy(model.state_dict())
+    trace_model(model, inputs=images())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_tree_and_the_document_name_the_culprit():
+    spoilt, right = net(), net()
+    spoilt.norm.eps = 1e-2
+    found = trace_model(spoilt, right, inputs=images())
+    stream = io.StringIO()
+    show_model(Console(file=stream, width=120), found)
+    assert "first divergence: norm: out is wrong" in stream.getvalue()
+    told = json.loads(json.dumps(document(found), allow_nan=False))
+    assert (told["format"], told["culprit"], told["passed"]) == ("scratchproof-model-trace", "norm", False)
