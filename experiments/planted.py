@@ -21,7 +21,7 @@ def _pick(model: nn.Module, rng: np.random.Generator, wanted: Callable[[Any], bo
 
 
 def _kind(*kinds: type[nn.Module]) -> Callable[[Any], bool]:
-    return lambda module: isinstance(module, kinds)
+    return lambda module: type(module) in kinds  # a subclass may never be called: attention only reads its out_proj
 
 
 def _forward(module: nn.Module, forward: Callable[..., Any]) -> None:
@@ -67,6 +67,14 @@ def _shifted(self: nn.Conv2d, right: Any, x: torch.Tensor) -> torch.Tensor:
     return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
+def _replicated(self: nn.Conv2d, right: Any, x: torch.Tensor) -> torch.Tensor:
+    vertical, horizontal = self.padding
+    assert isinstance(vertical, int)
+    assert isinstance(horizontal, int)
+    x = F.pad(x, (horizontal, horizontal, vertical, vertical), mode="replicate")
+    return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
 def _transposed(self: nn.Conv2d, right: Any, x: torch.Tensor) -> torch.Tensor:
     weight = self.weight.transpose(2, 3)
     return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
@@ -108,7 +116,8 @@ def _is_residual(module: Any) -> bool:
 
 
 def _biased(module: Any) -> bool:
-    return isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None and bool(module.bias.any())
+    # Not attention's out_proj, a subclass that is never called: attention takes its parameters.
+    return type(module) in (nn.Linear, nn.Conv2d) and module.bias is not None and bool(module.bias.any())
 
 
 # Plants and what they say of themselves; a model without a place for one is passed over.
@@ -127,7 +136,7 @@ PLANTS: dict[str, Plant] = {
     "convolution, stride one off": replaced(
         lambda m: isinstance(m, nn.Conv2d) and m.stride[0] == 2 and m.kernel_size[0] > 1, _strided
     ),
-    "convolution, padding mode": attribute(nn.Conv2d, "padding_mode", lambda mode: "replicate"),
+    "convolution, padding mode": replaced(lambda m: isinstance(m, nn.Conv2d) and m.padding[0] != 0, _replicated),
     "bias left out": replaced(_biased, _no_bias),
     "GELU's tanh form": attribute(nn.GELU, "approximate", lambda form: "tanh"),
     "Hardswish for SiLU": replaced(_kind(nn.Hardswish), lambda self, right, x: F.silu(x)),
