@@ -62,7 +62,8 @@ def _named(name: str, forward: Callable[..., tuple[Array, Any]]) -> Namespace:
 
 def _loss(expression: Expression) -> Callable[..., Any]:
     def loss(x: Array, y: Array, *_: Any) -> tuple[float, Array]:
-        out, pullback = from_torch(expression, _precision(x))(x=x, y=y)
+        labels = np.asarray(y).astype(np.int64)  # torch indexes with no other whole numbers
+        out, pullback = from_torch(expression, _precision(x))(x=x, y=labels)
         return float(out), pullback(np.ones_like(out))["x"].copy()
 
     return _own(loss)

@@ -113,7 +113,9 @@ def with_slope(value: Tensor, slope: Tensor, x: Tensor) -> Tensor:
 
 
 def batchnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
+    # On the CPU torch's backward reads a strided weight as if it were contiguous (a test keeps
+    # watch on that); what it says of a contiguous one is right.
+    return F.batch_norm(x, None, None, gamma.contiguous(), beta, training=True, eps=eps)
 
 
 def batchnorm_constants(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:

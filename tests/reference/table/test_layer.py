@@ -30,7 +30,7 @@ def test_the_data_is_the_first_input_and_the_rows_are_its_unless_the_row_says_ot
         ({"constant": ("mask",)}, "constant says mask"),
         ({"kind": "net"}, "needs `sizes`"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_senseless_rows_are_refused(fields, words):
     with pytest.raises(ValueError, match=words):
