@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from scratchproof.table.expressions import batchnorm
 from torch.nn import functional as F
+
+from scratchproof.table.expressions import batchnorm
 
 
 def gradient(function, gamma):

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from torch import nn
+from torch.nn import functional as F
+
 from scratchproof.errors import InputError
 from scratchproof.experiments.planted import PLANTS
 from scratchproof.tracing.models import trace_model
 from scratchproof.tracing.tree import document, show_model, verdict
-from torch import nn
-from torch.nn import functional as F
 
 
 class Block(nn.Module):
