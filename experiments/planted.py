@@ -61,16 +61,13 @@ def replaced(wanted: Callable[[Any], bool], forward: Callable[..., Any]) -> Plan
 
 
 def _shifted(self: nn.Conv2d, right: Any, x: torch.Tensor) -> torch.Tensor:
-    vertical, _ = self.padding
-    assert isinstance(vertical, int)
+    vertical = int(self.padding[0])
     x = F.pad(x, (2 * vertical, 0, 2 * vertical, 0))
     return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 def _replicated(self: nn.Conv2d, right: Any, x: torch.Tensor) -> torch.Tensor:
-    vertical, horizontal = self.padding
-    assert isinstance(vertical, int)
-    assert isinstance(horizontal, int)
+    vertical, horizontal = (int(side) for side in self.padding)
     x = F.pad(x, (horizontal, horizontal, vertical, vertical), mode="replicate")
     return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
@@ -99,8 +96,8 @@ def _causal(self: Any, right: Any, q: torch.Tensor, *args: Any, **kwargs: Any) -
 
 def _no_bias(self: Any, right: Any, x: torch.Tensor) -> torch.Tensor:
     out: torch.Tensor = right(x)
-    bias = self.bias.view(-1, 1, 1) if isinstance(self, nn.Conv2d) else self.bias
-    return out - bias
+    lost: torch.Tensor = self.bias.view(-1, 1, 1) if self.weight.ndim == 4 else self.bias
+    return out - lost
 
 
 def _residual(factor: float) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from scratchproof.errors import InputError
 from scratchproof.finding import notebook
 from scratchproof.finding.imports import PACKAGE, Neighbours, importing, text_of
+from scratchproof.finding.paths import OWN, is_path
 from scratchproof.finding.python2 import Source
 
 DEEP = 3  # how far down a folder is searched
@@ -41,13 +42,11 @@ def find(spec: str, names: Collection[str], *, old: bool = False) -> Found:
     the files that define one of these are imported. old: whether to read the source as Python 2.
     Raises: NotFound that says why there is none.
     """
-    path = Path(spec)
     with quiet():
-        if path.is_dir():
-            return _folder(path, set(names), old)
-        if path.suffix == ".ipynb" or path.suffix == ".py":
-            return _file(path, old)
-        return Found(module=_by_name(spec))
+        if not is_path(spec):
+            return Found(module=_by_name(spec))
+        path = Path(spec)
+        return _folder(path, set(names), old) if path.is_dir() else _file(path, old)
 
 
 @contextmanager
@@ -137,7 +136,7 @@ def _empty(name: str, file: Path) -> ModuleType:
 
 
 def _by_name(name: str) -> ModuleType:
-    if name == "scratch":  # the package's own, whatever a folder of that name holds here
+    if name == OWN:
         return importlib.import_module("scratchproof.scratch")
     sys.path.insert(0, "")  # as `python -m` does: the working folder comes first
     try:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from scratchproof.finding.paths import is_path
 from scratchproof.sandbox.limits import Limits
 from scratchproof.sandbox.proxy import SandboxedSubject
-from scratchproof.sandbox.warm import is_path
 from scratchproof.subjects.subject import Subject, load
 
 

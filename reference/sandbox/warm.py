@@ -9,15 +9,10 @@ import sys
 import threading
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from scratchproof.finding.paths import is_path
 from scratchproof.sandbox.limits import Limits
-
-
-def is_path(spec: str) -> bool:
-    """Whether `spec` names a file or a folder, there or not, rather than a module."""
-    return Path(spec).suffix in (".py", ".ipynb") or "/" in spec
 
 
 def prepare(spec: str) -> None:

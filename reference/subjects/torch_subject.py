@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from scratchproof.subjects.protocol import SubjectError
@@ -25,7 +26,7 @@ class TorchSubject:
     def function(self, layer: Layer, case: Case, precision: Precision) -> Function:
         found = from_torch(layer.torch, precision, device=self.device, constant=layer.constant, options=case.options)
         coarse = self.device == "cpu" and precision.unit > 2.0**-12
-        return _without_onednn(found) if coarse else found
+        return _with_long_labels(_without_onednn(found) if coarse else found)
 
     def scores(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
         if layer.scores is None:
@@ -52,6 +53,15 @@ def _without_onednn(function: Function) -> Function:
                 return pullback(dout)
 
         return out, back
+
+    return within
+
+
+def _with_long_labels(function: Function) -> Function:
+    """The same for labels of any whole-number type: torch's losses take int64 alone."""
+
+    def within(**inputs: Array) -> tuple[Array, Pullback]:
+        return function(**{k: v.astype(np.int64) if v.dtype.kind in "iu" else v for k, v in inputs.items()})
 
     return within
 

@@ -138,6 +138,7 @@ def batchnorm_eps_outside(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float 
 def batchnorm_inference(
     x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, var: Tensor, *, eps: float = 1e-5
 ) -> Tensor:
+    mean, var, gamma = mean.contiguous(), var.contiguous(), gamma.contiguous()  # see batchnorm
     return F.batch_norm(x, mean, var, gamma, beta, training=False, eps=eps)
 
 

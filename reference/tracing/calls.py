@@ -93,7 +93,8 @@ class Recorder(TorchFunctionMode):
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(1_000_003 * self.seed + self._draws)
             mask = func(torch.ones(x.shape), p, *args, **kwargs)
-        return x * mask.to(x)
+        dropped: Tensor = x * mask.to(x)
+        return dropped
 
     def _before(self, path: str) -> Callable[..., None]:
         def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -129,7 +130,7 @@ class Recorder(TorchFunctionMode):
             call.outputs = tuple(t.detach().clone() for t in floating(out))
             for index, tensor in enumerate(floating(out)):
                 if tensor.requires_grad:
-                    tensor.register_hook(_keep_gradient(call, index))
+                    tensor.register_hook(_keep_gradient(call, index))  # type: ignore[no-untyped-call]
         self.calls.append(call)
 
 

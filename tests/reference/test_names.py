@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 from scratchproof.names import names
-from scratchproof.table.layers import LAYERS
+from scratchproof.table.layers import EVERY_ROW
 
 
 def test_every_row_is_named_and_nothing_else():
-    assert set(names()) == {layer.name for layer in LAYERS}
+    assert set(names()) == {layer.name for layer in EVERY_ROW}
 
 
 def test_torch_is_not_imported_for_it():

@@ -70,8 +70,7 @@ def images(rows=3, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).standard_normal((rows, 3, 12, 8)))
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
-@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize(("precision", "mode"), [("float64", "train"), ("float32", "train"), ("bfloat16", "eval")])
 def test_a_right_net_agrees_call_by_call(precision, mode):
     found = trace_model(net().train(mode == "train"), inputs=images(), precision=precision)
     assert found.passed, verdict(found)
@@ -85,7 +84,17 @@ def test_autocast_and_channels_last_agree():
     assert trace_model(model, inputs=images().to(memory_format=torch.channels_last)).passed
 
 
-@pytest.mark.parametrize("plant", [name for name in PLANTS if "Hardswish" not in name and "mean for" not in name])
+PLANTED = (
+    "attention, heads",
+    "batch norm, momentum",
+    "convolution, padding at one side",
+    "dropout in eval",
+    "gradient cut",
+    "residual doubled",
+)
+
+
+@pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_bug_is_named_at_exactly_its_place(plant):
     spoilt = net()
     if plant == "dropout in eval":
