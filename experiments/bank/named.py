@@ -91,7 +91,7 @@ NAMED: tuple[Slip, ...] = (
     Slip("dropout", "dropout_forward", "not scaled up", " / p", ""),
     Slip("dropout", "dropout_forward", "divided by 1 - p", "/ p", "/ (1 - p)"),
     Slip("dropout", "dropout_forward", "the mask turned around", "x * mask", "x * ~mask"),
-    Slip("dropout", "dropout_backward", "not scaled up", " / p", ""),
+    Slip("dropout", "dropout_backward", "not scaled up backward", " / p", ""),
     Slip("dropout", "dropout_backward", "no mask", "dout * mask", "dout"),
     Slip(
         "batchnorm",

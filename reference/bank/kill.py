@@ -81,7 +81,8 @@ def _at_most(seconds: float) -> Iterator[None]:
         raise TimeoutError
 
     before = signal.signal(signal.SIGVTALRM, late)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    # Again and again: the exam takes the first for an error of the subject's and asks on.
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, min(seconds, 1.0))
     try:
         yield
     finally:

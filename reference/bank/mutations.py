@@ -57,7 +57,7 @@ def mutants(source: str) -> Iterator[Mutant]:
 
 
 def _of(tree: ast.Module, top: ast.stmt, function: str) -> Iterator[Mutant]:
-    for node in _code(top):
+    for node in (top, *_code(top)):
         for change in CHANGES:
             for toggle in change(node):
                 what, text = toggle(), ast.unparse(tree)
