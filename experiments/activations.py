@@ -149,6 +149,8 @@ def _draw(config: Config, rows: list[tuple[Any, ...]], run: Run) -> None:
         title = f"weights {scale:g} / sqrt(width)"
         plots.lines(axis, kept, x="layers", y="gradient kept", title=title, log="xy", marker="o")
     dead = {f"{s:g}": (config.depths, [r[4] for r in rows if r[:2] == ("relu", s)]) for s in config.scales}
+    if len({tuple(shares) for _, shares in dead.values()}) == 1:  # a ReLU's zero is a zero at any scale
+        dead = {"any scale": next(iter(dead.values()))}
     plots.lines(axes[-1], dead, x="layers", y="dead share", title="dead ReLUs, by scale", log="x", marker="o")
     for axis in axes:
         axis.set_xticks(config.depths, [str(depth) for depth in config.depths], minor=False)

@@ -59,7 +59,7 @@ def histories(path: Path, losses: Sequence[float], accuracies: Mapping[str, Sequ
     iterations = np.arange(1, len(losses) + 1)
     window = max(1, len(losses) // 50)
     few = window == 1
-    left.plot(iterations, losses, linewidth=1.3 if few else 0.4, color=None if few else "0.7", label="each minibatch")
+    left.plot(iterations, losses, linewidth=1.3 if few else 0.5, color=None if few else "0.6", label="each minibatch")
     if not few:
         smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
         left.plot(iterations[window - 1 :], smooth, linewidth=1.4, label=f"mean of the last {window}")
@@ -86,7 +86,7 @@ def tiles(path: Path, images: Array, title: str, *, labels: Sequence[str] = ()) 
     rows = -(-n // columns)
     from matplotlib.figure import Figure
 
-    drawing = Figure(figsize=(0.9 * columns, 0.9 * rows + 0.5), layout="constrained")
+    drawing = Figure(figsize=(max(0.9 * columns, 4), 0.9 * rows + 0.5), layout="constrained")
     grid = np.ravel(drawing.subplots(rows, columns, squeeze=False))
     for axes in grid:
         axes.axis("off")
@@ -106,14 +106,15 @@ def heat_map(
     *,
     rows: Sequence[str],
     columns: Sequence[str],
+    limits: tuple[float, float],
     down: str = "",
     across: str = "",
     title: str,
     form: str = ".3f",
 ) -> None:
-    """A table as colours, each cell with its number; nan cells stay empty."""
-    axes.imshow(np.ma.masked_invalid(values), aspect="auto", cmap="viridis")
-    middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0.0
+    """A table as colours between `limits`, each cell with its number; nan cells stay empty."""
+    axes.imshow(np.ma.masked_invalid(values), aspect="auto", cmap="viridis", vmin=limits[0], vmax=limits[1])
+    middle = sum(limits) / 2
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
             axes.text(
@@ -127,14 +128,18 @@ def heat_map(
 
 
 def boundary(axes: "Axes", probability: Array, limits: tuple[float, float], title: str) -> None:
-    """A field of probabilities (G, G) over a square as shades with their bar, and the line at one half."""
+    """A field of probabilities (G, G) over a square as shades, and the line at one half."""
     extent = (*limits, *limits)
-    shades = axes.imshow(probability, origin="lower", extent=extent, cmap="RdBu_r", vmin=0, vmax=1, alpha=0.8)
-    axes.figure.colorbar(shades, ax=axes, label="probability of 1", shrink=0.8)
+    axes.imshow(probability, origin="lower", extent=extent, cmap="RdBu_r", vmin=0, vmax=1, alpha=0.8)
     ticks = np.linspace(*limits, len(probability))
     if probability.min() < 0.5 < probability.max():
         axes.contour(ticks, ticks, probability, levels=[0.5], colors="k", linewidths=1)
     axes.set(xlabel="x1", ylabel="x2", title=title)
+
+
+def bar(axes: "Sequence[Axes]", label: str) -> None:
+    """One bar of colours for all the axes, which share their scale."""
+    axes[0].figure.colorbar(axes[-1].images[0], ax=list(axes), label=label, shrink=0.8)
 
 
 def points(axes: "Axes", X: Array, y: Array) -> None:

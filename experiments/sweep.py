@@ -291,25 +291,23 @@ def _show_as_run(results: list[dict[str, Any]]) -> None:
 
 
 def _draw(name: str, results: list[dict[str, Any]], run: Run) -> None:
-    """A heat map for each backend: learning rate (and epochs) down, regularisation and width across."""
+    """A heat map for each backend, in the same colours: rate (and epochs) down, regularisation and width across."""
     backends = sorted({record["backend"] for record in results})
     drawing, axes = plots.figure(len(backends), width=6, height=3.5)
     rows = sorted({_down(record) for record in results})
     columns = sorted({_across(record) for record in results})
+    cells: dict[Any, list[float]] = {}
+    for record in results:
+        cells.setdefault((record["backend"], _down(record), _across(record)), []).append(record["val_acc"])
+    means = {cell: float(np.mean(accuracies)) for cell, accuracies in cells.items()}
     for axis, backend in zip(axes, backends, strict=True):
-        values = np.full((len(rows), len(columns)), math.nan)
-        for i, j in np.ndindex(values.shape):
-            cell = [
-                record["val_acc"]
-                for record in results
-                if (record["backend"], _down(record), _across(record)) == (backend, rows[i], columns[j])
-            ]
-            values[i, j] = np.mean(cell) if cell else math.nan
+        values = np.array([[means.get((backend, row, column), math.nan) for column in columns] for row in rows])
         plots.heat_map(
             axis,
             values,
             rows=[f"lr {rate:g}\n{epochs} epochs" for rate, epochs in rows],
             columns=[f"reg {reg:g}\nhidden {hidden}" for reg, hidden in columns],
+            limits=(min(means.values()), max(means.values())),
             down="learning rate, epochs",
             across="L2 regularisation, hidden units",
             title=f"{name}, {backend}: validation accuracy",

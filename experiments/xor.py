@@ -127,6 +127,7 @@ def main(config: Config) -> dict[str, object]:
             metrics["collapse"] = _collapse(firsts[name])
         _draw(axis, firsts[name], kind, config, name)
     metrics["truth table"] = _truth_table(firsts)
+    plots.bar(axes, "probability of 1")
     plots.save(drawing, run.path("boundaries.png"))
     return run.finish(metrics)
 
