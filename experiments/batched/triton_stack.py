@@ -17,7 +17,7 @@ from .torch_stack import TorchStack
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _update_and_forward(  # type: ignore[no-untyped-def]
-    v, x, dh, ahead, z, features, units, rows,
+    v, x, dh, ahead, z, units, rows, features: tl.constexpr,
     FEATURES: tl.constexpr, UNITS: tl.constexpr, ROWS: tl.constexpr, LOW: tl.constexpr, TF32: tl.constexpr,
     FACTOR: tl.constexpr,
 ):  # fmt: skip
@@ -67,7 +67,7 @@ class TritonStack(TorchStack):
         factor = tl.bfloat16 if low and self._v.is_cuda else tl.float32
         kernel: Any = _update_and_forward
         kernel[(triton.cdiv(units, width),)](
-            self._v, X, dh, self._next, self._z, len(self._v), units, batch,
+            self._v, X, dh, self._next, self._z, units, batch, len(self._v),
             FEATURES=32, UNITS=width, ROWS=max(16, triton.next_power_of_2(batch)),
             LOW=low, TF32=self.precision == "tf32", FACTOR=factor, num_warps=4,
         )  # fmt: skip
