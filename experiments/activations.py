@@ -43,6 +43,7 @@ class Config(Common):
 
 
 SMOKE = {"seeds": 2, "depths": (1, 4), "scales": (0.5, 1.41), "width": 20}
+NEEDS = ("matplotlib",)
 
 
 def main(config: Config) -> dict[str, object]:
@@ -159,4 +160,4 @@ def _draw(config: Config, rows: list[tuple[Any, ...]], run: Run) -> None:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

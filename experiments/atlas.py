@@ -31,6 +31,7 @@ class Config(Basic):
 
 
 SMOKE = {"only": "relu"}
+NEEDS = ("jax",)
 INTRODUCTION = """# Where torch and JAX disagree about a derivative
 
 Made by `python -m experiments.atlas --page docs/atlas.md` with torch {torch} and JAX {jax}, float64, on the CPU:
@@ -128,4 +129,4 @@ def _plain(f: "Finding") -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -39,6 +39,7 @@ class Config(Common):
 
 
 SMOKE = {"operations": "add,exp,nn.functional.gelu,matmul,floor", "samples": 2, "workers": 1}
+NEEDS = ("expecttest",)
 
 
 def main(config: Config) -> dict[str, object]:
@@ -157,4 +158,4 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -9,19 +9,21 @@
 
 Every field becomes an option of the same name; `--smoke` swaps in the small settings of SMOKE wherever nothing
 else was asked for. What cannot be used (an option, a device, a folder of images) ends the command with exit
-status 2 and one line that says why.
+status 2 and one line that says why; so does a package that is missing and not everybody has (NEEDS, after SMOKE),
+before anything runs.
 """
 
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from scratchproof.extras import require
 from scratchproof.scratch import CheckpointError
 
 
@@ -115,8 +117,16 @@ class _Command(click.Command):
             sys.exit(130)
 
 
-def command(config: type[Settings], main: Callable[[Settings], object], smoke: Mapping[str, Any]) -> click.Command:
-    """The click command of an experiment: its question is the help text, its Config the options."""
+def command(
+    config: type[Settings],
+    main: Callable[[Settings], object],
+    smoke: Mapping[str, Any],
+    needs: Sequence[str] = (),
+) -> click.Command:
+    """The click command of an experiment: its question is the help text, its Config the options.
+
+    needs: packages that not everybody has; that one is missing is told before anything runs.
+    """
     module = sys.modules[main.__module__]
 
     @click.pass_context
@@ -125,6 +135,7 @@ def command(config: type[Settings], main: Callable[[Settings], object], smoke: M
             unset = {name for name in chosen if context.get_parameter_source(name) is ParameterSource.DEFAULT}
             chosen |= {name: value for name, value in smoke.items() if name in unset}
         try:
+            require(*needs)
             main(config(**chosen))
         except (ValueError, OSError, CheckpointError) as error:
             raise click.UsageError(str(error)) from None

@@ -44,6 +44,7 @@ class Config(Common):
 
 
 SMOKE = {"seeds": 2, "filters": (4, 6), "filter_size": 3, "hidden": 8, "epochs": (1, 1, 1), "goal": 0.1}
+NEEDS = ("matplotlib",)
 
 
 def main(config: Config) -> dict[str, object]:
@@ -145,4 +146,4 @@ def _draw(table: dict[str, dict[str, Any]], fits: dict[str, list[Fit]], run: Run
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -40,6 +40,7 @@ class Config(Common):
 
 
 SMOKE = {"seeds": 2, "widths": (2, 4), "features": 12, "directions": 20}
+NEEDS = ("matplotlib",)
 
 
 def main(config: Config) -> dict[str, object]:
@@ -164,4 +165,4 @@ def _draw(errors: dict[str, Array], costs: list[dict[str, float]], run: Run) -> 
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -33,6 +33,7 @@ class Config(Common):
 
 
 SMOKE = {"seeds": 2, "epochs": 2}
+NEEDS = ("matplotlib",)
 
 
 def main(config: Config) -> dict[str, object]:
@@ -77,4 +78,4 @@ def _draw(loss: str, result: Fit, split: Split, run: Run) -> None:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

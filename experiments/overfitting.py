@@ -35,6 +35,7 @@ class Config(Common):
 
 AXES = {"images": "training images", "hidden": "hidden units", "reg": "L2 regularisation"}
 SMOKE = {"seeds": 2, "images": (200, 400), "hidden": (8, 16), "reg": (0.0, 1.0), "steps": 8}
+NEEDS = ("matplotlib",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,4 +121,4 @@ def _show(name: str, values: tuple[float, ...], points: list[Point]) -> dict[str
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

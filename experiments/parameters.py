@@ -44,6 +44,7 @@ class Config(Basic):
 
 
 SMOKE = {"sides": (8, 32), "rounds": 10}
+NEEDS = ("matplotlib",)
 
 
 def main(config: Config) -> dict[str, object]:
@@ -135,4 +136,4 @@ def _draw(counts: list[dict[str, int]], filters: int, run: Run) -> None:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -41,6 +41,7 @@ class Config(Common):
 
 
 SMOKE = {"seeds": 1, "hidden": 32, "epochs": 2, "goal": 0.1}
+NEEDS = ("matplotlib",)
 
 
 def main(config: Config) -> dict[str, object]:
@@ -126,4 +127,4 @@ def _twin(sizes: tuple[int, int, int], dropout: tuple[float, float], seed: int) 
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -42,6 +42,7 @@ class Config(Basic):
 
 
 SMOKE = {"seeds": 2, "numbers": 10_000, "rounds": 3, "steps": 200}
+NEEDS = ("matplotlib",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,4 +173,4 @@ def _draw_walks(walks: dict[str, list[Walk]], run: Run) -> None:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -19,6 +19,7 @@ from .command import Common, command, option
 from .record import Run, write_json
 
 SMOKE = {"quick": True, "rounds": 1, "shrink": 16, "threads": (1,)}
+NEEDS = ("matplotlib", "threadpoolctl")
 SLOW = ("textbook NumPy", "scratch, plain", "scratch, contiguous")  # looked at with one thread only
 OPENBLAS_CHOICE = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # what overrules its own choice of kernels
 
@@ -213,4 +214,4 @@ def _again_without(overruled: Mapping[str, str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

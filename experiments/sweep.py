@@ -61,6 +61,7 @@ class Config(Common):
 
 
 SMOKE = {"epochs": 1, "hidden": 4, "parallel": 1, "backend": "both"}
+NEEDS = ("matplotlib", "threadpoolctl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,4 +325,4 @@ def _across(record: dict[str, Any]) -> tuple[float, int]:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -48,6 +48,7 @@ class Config(Common):
 
 
 SMOKE = {"nets": 4, "hidden": 4, "epochs": 2, "round": 2}
+NEEDS = ("matplotlib", "optuna")
 
 
 def main(config: Config) -> dict[str, object]:
@@ -173,4 +174,4 @@ def _show(found: list[tuple[Member, Outcome]], config: Config, run: Run) -> None
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -32,6 +32,7 @@ class Config(Common):
 
 
 SMOKE = {"epochs": 2, "hidden": 16, "learning_rate": 1e-3, "seeds": 2}
+NEEDS = ("matplotlib",)
 
 
 def main(config: Config) -> dict[str, object]:
@@ -128,4 +129,4 @@ def _draw(fit: Fit, run: Run, shape: tuple[int, ...]) -> None:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

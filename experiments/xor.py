@@ -40,6 +40,7 @@ class Config(Computed):
 
 
 SMOKE = {"seeds": 2, "linear_epochs": 200, "epochs": 600}
+NEEDS = ("matplotlib",)
 
 
 class Logistic(scratch.Net):
@@ -222,4 +223,4 @@ def _draw(axis: Any, net: Any, kind: Kind, config: Config, name: str) -> None:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -85,7 +85,7 @@ def examine(
     place = device or device_of(inputs)
     framework = framework or framework_of(subject, layer.signature, layer.cases[0], place)
     if framework == "jax":
-        needed("jax", "jax")
+        needed("jax")
     examined = CallableSubject(
         name=layer.name,
         subject=subject,

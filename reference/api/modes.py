@@ -66,7 +66,7 @@ class Mode:
             raise InputError(f"{of.name} is no torch or JAX function: it has no {self.name} to examine")
         expression, wanted = of.signature.expression(of.subject), self._wanted(layer)
         if of.framework == "jax":
-            needed("jax", "jax")
+            needed("jax")
             expression = of.signature.called(of.subject)
         transform = self.jax if of.framework == "jax" else self.torch
         assert row.signature is not None
@@ -133,21 +133,21 @@ def _gradients(function: Callable[..., Named], values: Named, wanted: Sequence[s
 
 
 def _jax_split(function: Callable[..., Named], values: Named) -> Callable[[Named], Named]:
-    jnp = needed("jax.numpy", "jax")
+    jnp = needed("jax.numpy")
     return lambda primals: {
         name: out for name, out in function({**values, **primals}).items() if jnp.issubdtype(out.dtype, jnp.floating)
     }
 
 
 def _jax_tangents(function: Callable[..., Named], values: Named, wanted: Sequence[str]) -> Named:
-    jax = needed("jax", "jax")
+    jax = needed("jax")
     primals, tangents = {k: values[k] for k in wanted}, {k: values[f"tangent.{k}"] for k in wanted}
     found: Named = jax.jvp(_jax_split(function, values), (primals,), (tangents,))[1]
     return found
 
 
 def _jax_gradients(function: Callable[..., Named], values: Named, wanted: Sequence[str]) -> Named:
-    outs, pull = needed("jax", "jax").vjp(_jax_split(function, values), {k: values[k] for k in wanted})
+    outs, pull = needed("jax").vjp(_jax_split(function, values), {k: values[k] for k in wanted})
     (grads,) = pull({name: values[f"dout.{name}"] for name in outs})
     return {f"grad.{name}": grads[name] for name in wanted}
 

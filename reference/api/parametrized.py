@@ -39,7 +39,7 @@ def parametrize(
     ... def test_kernels(check):
     ...     check()
     """
-    pytest = needed("pytest", "test")
+    pytest = needed("pytest")
     examined, known = subject_of(subject, device), dict(expected or {})
     table = rows_of(rows) if isinstance(rows, str) else tuple(rows)
     sittings = [_Sitting(examined, layer, name, seed) for layer in table for name in precisions or examined.precisions]

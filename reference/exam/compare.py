@@ -69,7 +69,7 @@ class Comparison:
 
     problem: None | "shape" | "dtype" | "value" | "precision" | "nan" (where a number was due) | "inf" (likewise)
     | "lost" (a number where nan or inf was due) | "unmodelled" (the allowance itself is uncertain).
-    wrong: which elements are beyond their allowance. grid: by how much.
+    wrong: which elements are beyond their allowance. excess: the error of each over its allowance; `grid` draws it.
     """
 
     problem: str | None
@@ -77,7 +77,11 @@ class Comparison:
     error: float | None = None
     allowed: float | None = None
     wrong: Array | None = None
-    grid: Grid | None = None
+    excess: Array | None = None
+
+    @property
+    def grid(self) -> Grid | None:
+        return None if self.excess is None else grid(self.excess)
 
     @property
     def headroom(self) -> float | None:
@@ -165,7 +169,7 @@ def _nonfinite(actual: Array, expected: Array, odd: Array, tolerance: Tolerance)
     message = f"got {number(got)}, expected {number(due)} {place(index)}{_count(odd)}"
     with np.errstate(invalid="ignore", divide="ignore"):
         excess = np.where(odd, np.inf, np.abs(actual - expected) / tolerance.allowed)
-    return Comparison(problem=problem, message=message, wrong=odd, grid=grid(excess))
+    return Comparison(problem=problem, message=message, wrong=odd, excess=excess)
 
 
 def _beyond(actual: Array, expected: Array, errors: Array, tolerance: Tolerance) -> Comparison:
@@ -179,8 +183,8 @@ def _beyond(actual: Array, expected: Array, errors: Array, tolerance: Tolerance)
     )
     problem = "value" if grave.any() else "precision"
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = grid(errors / tolerance.allowed)
-    return Comparison(problem=problem, message=message, error=error, allowed=allowed, wrong=wrong, grid=found)
+        excess = errors / tolerance.allowed
+    return Comparison(problem=problem, message=message, error=error, allowed=allowed, wrong=wrong, excess=excess)
 
 
 def _biased(actual: Array, expected: Array, tolerance: Tolerance) -> Comparison | None:

@@ -155,9 +155,9 @@ def _reduced(out: Tensor, x: Tensor, dim: int, index: Tensor, src: Tensor, reduc
     return _busiest(torch.zeros_like(x).scatter_add(dim, index, torch.ones_like(src)))
 
 
-def _convolution_backward(_: Any, dout: Tensor, x: Tensor, w: Tensor, *__: Any) -> tuple[int, int, int]:
-    pixels = dout.numel() // max(1, dout.shape[1])
-    return dout.shape[1] * w[0, 0].numel(), pixels, pixels
+def _convolution_backward(_: Any, dout: Tensor, x: Tensor, w: Tensor, *rest: Any) -> tuple[int, int, int]:
+    groups, pixels = rest[-2], dout.numel() // max(1, dout.shape[1])
+    return dout.shape[1] // groups * w[0, 0].numel(), pixels, pixels
 
 
 # Operations that add up terms, or products of two operands, and how many: K, one for each result if they differ;

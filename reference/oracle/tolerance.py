@@ -22,7 +22,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from scratchproof.oracle.rounding import Rounding, disturbing
+from scratchproof.oracle.lanes import Lanes, repeated, stacked
+from scratchproof.oracle.rounding import Rounding
 from scratchproof.vjp import Answer, Array, Expression, Inputs, Outputs, Precision, answer, floating, from_torch
 
 REPEATS = 8
@@ -72,7 +73,14 @@ def tolerances(
 
     def computing(one: Expression) -> Compute[tuple[int, str]]:
         function = from_torch(one, constant=constant, options=options)
-        return lambda: _flat(answer(function, inputs, cotangents))
+        how: dict[str, Any] = {"constant": constant, "options": options}
+        return Lanes(
+            expression=one,
+            once=lambda: _flat(answer(function, inputs, cotangents)),
+            together=lambda count: [_flat(found) for found in stacked(one, inputs, cotangents, count, **how)],
+            truth=_flat(truth),
+            shapes=tuple(value.shape for value in inputs.values()),
+        )
 
     others = [computing(one) for one in alternatives]
     found = spread(computing(expression), _flat(truth), precision, alternatives=others, seed=seed, repeats=repeats)
@@ -99,9 +107,7 @@ def spread(
     rounding = Rounding(precision, seed)
     runs = [other() for other in alternatives]
     for one in (compute, *alternatives):
-        for _ in range(repeats * (COARSE if precision.unit > COARSE_UNIT else 1)):
-            with disturbing(rounding):
-                runs.append(one())
+        runs += repeated(one, repeats * (COARSE if precision.unit > COARSE_UNIT else 1), rounding)
     return {
         name: _tolerance(expected, [run[name] for run in runs], precision, rounding) for name, expected in truth.items()
     }

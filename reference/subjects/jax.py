@@ -20,7 +20,7 @@ def from_jax(
     fill: makes its arguments from the inputs by name. Floating arrays are cast to the precision on the way in;
     float64 is enabled for as long as it is needed. Raises: InputError if JAX is not installed.
     """
-    jax = needed("jax", "jax")
+    jax = needed("jax")
 
     def contract(**inputs: Array) -> tuple[Any, Pullback]:
         with jax.enable_x64(precision.unit < 2.0**-24):

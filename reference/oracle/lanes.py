@@ -1,0 +1,175 @@
+"""Disturbed runs side by side: a pass has a lane for each of several runs, where torch can batch the expression.
+
+Each operation disturbs all lanes at once, each with noise of its own; only what no input reaches, a table of
+constants, errs alike in all lanes of a pass, so there are two passes. A pass costs little more than one run while
+arrays are small. Whatever cannot be batched (an operation that asks for values, or writes to what all lanes share),
+or is another algorithm in a batch, runs by itself.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import vjp, vmap
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from scratchproof.oracle.operations import name_of
+from scratchproof.oracle.rounding import Rounding, disturbing
+from scratchproof.vjp import Answer, Array, Expression, Inputs, Outputs, arithmetic, by_path, floating
+from scratchproof.vjp import same_draws as drawing_alike
+
+K = TypeVar("K")
+ELEMENTS = 2**20  # of all inputs in all lanes; beyond it a pass is slow for its size, not for its many calls
+PASSES = 2
+OTHERWISE = {"binary_cross_entropy_with_logits"}  # in a batch torch computes their gradients by another formula
+ALIKE = 2.0**-30  # how far an undisturbed lane may be from the truth, of its largest element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes(Generic[K]):
+    """A computation that can be had several times in one pass.
+
+    expression: what is computed. once: one run by itself. together: that many runs in one pass. truth: what an
+    undisturbed run gives. shapes: of the inputs.
+    """
+
+    expression: Expression
+    once: Callable[[], dict[K, Array]]
+    together: Callable[[int], list[dict[K, Array]]]
+    truth: Mapping[K, Array]
+    shapes: tuple[tuple[int, ...], ...]
+
+    def __call__(self) -> dict[K, Array]:
+        return self.once()
+
+    def disturbed(self, count: int, rounding: Rounding) -> list[dict[K, Array]] | None:
+        """That many disturbed runs, or None where torch cannot batch them or batches something else."""
+        lanes = min(-(-count // PASSES), ELEMENTS // max(1, sum(map(math.prod, self.shapes))))
+        if lanes < 2:
+            return None
+        state = rounding.generator.get_state()
+        try:
+            with _quietly():
+                return list(self._passes(count, lanes, rounding)) if self._right() else None
+        except Exception:  # of whatever kind: run by itself, it raises again if the fault is the expression's own
+            rounding.generator.set_state(state)
+            return None
+
+    def _passes(self, count: int, lanes: int, rounding: Rounding) -> Iterator[dict[K, Array]]:
+        for start in range(0, count, lanes):
+            with disturbing(rounding):
+                runs = self.together(min(lanes, count - start))
+            yield from runs
+
+    def _right(self) -> bool:
+        """Whether lanes that nobody disturbs compute the truth, and compute it as a single run does.
+
+        It is asked once for an expression and its shapes.
+        """
+        known = _RIGHT.setdefault(self.expression, {})
+        if self.shapes not in known:
+            with _Names() as names:
+                self.once()
+            known[self.shapes] = not OTHERWISE & names.seen and all(_alike(r, self.truth) for r in self.together(2))
+        return known[self.shapes]
+
+
+_RIGHT: WeakKeyDictionary[Expression, dict[tuple[tuple[int, ...], ...], bool]] = WeakKeyDictionary()
+
+
+class _Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within it, the names of torch's operations are kept."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: set[str] = set()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as of Rounding
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.add(name_of(func))
+        return func(*args, **(kwargs or {}))
+
+
+def repeated(compute: Callable[[], dict[K, Array]], count: int, rounding: Rounding) -> list[dict[K, Array]]:
+    """That many disturbed runs of a computation, in one pass if it has lanes."""
+    if isinstance(compute, Lanes) and (found := compute.disturbed(count, rounding)) is not None:
+        return found
+    runs = []
+    for _ in range(count):
+        with disturbing(rounding):
+            runs.append(compute())
+    return runs
+
+
+def stacked(
+    expression: Expression,
+    inputs: Inputs,
+    cotangents: Sequence[Outputs],
+    count: int,
+    *,
+    constant: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> list[Answer]:
+    """The answer of a torch expression in float64, `count` times in one pass.
+
+    Raises: whatever torch raises where it cannot batch the expression.
+    """
+    names = floating(inputs, constant)
+    given = {name: _expanded(value, count) for name, value in inputs.items()}
+    douts = [{name: _expanded(value, count) for name, value in dout.items()} for dout in cotangents]
+
+    def lane(given: dict[str, Tensor], douts: list[dict[str, Tensor]]) -> Any:
+        # The derivative is taken within the batch: outside it would be that of what torch batches an operation by.
+        def split(*wanted: Tensor) -> Any:
+            outs = by_path(expression(*{**given, **dict(zip(names, wanted, strict=True))}.values(), **(options or {})))
+            floats = {name: out for name, out in outs.items() if out.is_floating_point()}
+            return floats, {name: out for name, out in outs.items() if name not in floats}
+
+        floats, pullback, others = vjp(split, *(given[name] for name in names), has_aux=True)
+        return {**floats, **others}, [dict(zip(names, pullback(dout), strict=True)) for dout in douts]
+
+    with arithmetic(tf32=False), drawing_alike():
+        outs, grads = vmap(lane, randomness="same")(given, douts)
+    of_outs, of_grads = _arrays(outs), [_arrays(of_cotangent) for of_cotangent in grads]
+    return [Answer(outs=_lane(of_outs, i), grads=tuple(_lane(g, i) for g in of_grads)) for i in range(count)]
+
+
+def _expanded(value: Array, count: int) -> Tensor:
+    return torch.from_numpy(np.array(value)).expand(count, *value.shape)
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    return {name: value.detach().numpy() for name, value in tensors.items()}
+
+
+def _lane(stacks: Mapping[str, Array], i: int) -> dict[str, Array]:
+    return {name: stack[i] for name, stack in stacks.items()}
+
+
+def _alike(run: Mapping[K, Array], truth: Mapping[K, Array]) -> bool:
+    return all(_close(run[name], expected) for name, expected in truth.items())
+
+
+def _close(value: Array, expected: Array) -> bool:
+    if value.shape != expected.shape:
+        return False
+    room = ALIKE * np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+    return bool(np.allclose(value, expected, rtol=0.0, atol=room, equal_nan=True))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's warning that an operation is batched by a loop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
