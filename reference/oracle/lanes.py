@@ -17,12 +17,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vjp, vmap
+from torch.func import vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scratchproof.oracle.operations import name_of
 from scratchproof.oracle.rounding import Rounding, disturbing
-from scratchproof.vjp import Answer, Array, Expression, Inputs, Outputs, arithmetic, by_path, floating
+from scratchproof.vjp import Answer, Array, Expression, Inputs, Outputs, arithmetic, by_path, floating, pulled_back
 from scratchproof.vjp import same_draws as drawing_alike
 
 K = TypeVar("K")
@@ -126,20 +126,14 @@ def stacked(
     """
     names = floating(inputs, constant)
     given = {name: _expanded(value, count) for name, value in inputs.items()}
-    douts = [{name: _expanded(value, count) for name, value in dout.items()} for dout in cotangents]
-
-    def lane(given: dict[str, Tensor], douts: list[dict[str, Tensor]]) -> Any:
-        # The derivative is taken within the batch: outside it would be that of what torch batches an operation by.
-        def split(*wanted: Tensor) -> Any:
-            outs = by_path(expression(*{**given, **dict(zip(names, wanted, strict=True))}.values(), **(options or {})))
-            floats = {name: out for name, out in outs.items() if out.is_floating_point()}
-            return floats, {name: out for name, out in outs.items() if name not in floats}
-
-        floats, pullback, others = vjp(split, *(given[name] for name in names), has_aux=True)
-        return {**floats, **others}, [dict(zip(names, pullback(dout), strict=True)) for dout in douts]
-
+    wanted = [given[name].requires_grad_() for name in names]
     with arithmetic(tf32=False), drawing_alike():
-        outs, grads = vmap(lane, randomness="same")(given, douts)
+        batched = vmap(lambda given: by_path(expression(*given.values(), **(options or {}))), randomness="same")
+        outs = batched(given)
+    grads = []
+    for dout in cotangents:
+        douts = {name: _expanded(value, count) for name, value in dout.items()}
+        grads.append(dict(zip(names, pulled_back(outs, douts, wanted), strict=True)))
     of_outs, of_grads = _arrays(outs), [_arrays(of_cotangent) for of_cotangent in grads]
     return [Answer(outs=_lane(of_outs, i), grads=tuple(_lane(g, i) for g in of_grads)) for i in range(count)]
 

@@ -143,7 +143,7 @@ def _reusable(function: Function) -> Function:
 
 @contextmanager
 def _buffers_kept() -> Iterator[None]:
-    if "torch._functorch.config" not in sys.modules:  # nothing is compiled
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled
         yield
         return
     with sys.modules["torch._functorch.config"].patch(donated_buffer=False):
