@@ -7,7 +7,7 @@ where there is more than one.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ from typing import TypeVar
 from .command import Common
 
 WAIT = timedelta(seconds=120)  # for a rank that neither answers nor is gone
+WHILE_OTHERS_WORK = timedelta(days=7)
 Settings = TypeVar("Settings", bound=Common)
 Item = TypeVar("Item")
 
@@ -54,7 +55,7 @@ def joined(config: Settings) -> Iterator[Settings]:
         dist.destroy_process_group()
 
 
-def join(device: str) -> int:
+def join(device: str, *, wait: timedelta = WAIT) -> int:
     """Meet the other ranks; this one's number. Raises: LostRankError if they do not come."""
     import torch
     import torch.distributed as dist
@@ -63,28 +64,52 @@ def join(device: str) -> int:
     if on_gpus:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     try:
-        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=WAIT)
+        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=wait)
     except RuntimeError as error:
         raise LostRankError(f"the other ranks did not come: {_first_line(error)}") from None
     return dist.get_rank()
 
 
-def share(items: Sequence[Item]) -> Sequence[Item]:
-    """What of a list of jobs is this rank's: every N-th, all of it where there is one process."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """This process's part of a list of jobs: every `size`-th from `rank` on."""
+
+    rank: int = 0
+    size: int = 1
+
+    def of(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The jobs that are this process's: all of them where it is alone."""
+        return items[self.rank :: self.size]
+
+    def wait(self) -> None:
+        """Wait until every process has come here. Raises: LostRankError if one never will."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            with peers("while it waited for the others"):
+                dist.barrier()
+
+
+@contextmanager
+def sharing(config: Common) -> Iterator[Share]:
+    """Join the other ranks, if there are any, to share out jobs; what the body trains, it trains alone.
+
+    Raises: ValueError without a run folder that all of them know; LostRankError where a peer never comes.
+    """
     if expected_ranks() == 1:
-        return items
+        yield Share()
+        return
+    if config.out is None:
+        raise ValueError("torchrun's processes share one run folder: say which with --out")
     import torch.distributed as dist
 
-    return items[dist.get_rank() :: dist.get_world_size()]
-
-
-def wait_for_all() -> None:
-    """Wait until every rank has come here. Raises: LostRankError if one never will."""
-    if expected_ranks() > 1:
-        import torch.distributed as dist
-
-        with peers("at the end of its share"):
-            dist.barrier()
+    rank = join(config.device, wait=WHILE_OTHERS_WORK)
+    share, world = Share(rank, dist.get_world_size()), os.environ.pop("WORLD_SIZE")
+    try:
+        yield share
+    finally:
+        os.environ["WORLD_SIZE"] = world
+        dist.destroy_process_group()
 
 
 @contextmanager

@@ -4,17 +4,18 @@ Every row of a grid is trained by itself; its validation accuracy is that of its
 is taken once, with the parameters of that epoch. A row that diverges keeps the figure that it had reached. S3's
 grid is run as it was meant and as its code ran it, where the swept regularisation does not arrive: there, rows
 that differ in it alone must come out the same. Rows that the run folder holds already are not trained again, and a
-row that was cut short goes on from its last epoch, so `--out` the same folder resumes a sweep, adds seeds or the
-other backend, and prints all that is there as one table.
+row that was cut short goes on from its last epoch, so `--out` the same folder resumes a sweep, adds seeds or another
+backend, and prints all that is there as one table. `--backend batched` trains all rows of one seed and minibatch
+size together, as one computation on shared minibatches. Under torchrun the trainings are shared out, and each runs
+alone.
 """
 
 import hashlib
 import json
-import math
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -28,14 +29,15 @@ import numpy as np
 from scratchproof.images.data import Split, load_split
 from scratchproof.progress import Advance, progress
 
-from . import plots
+from .batched.stack import Member
+from .batched.train import Machine, Training
 from .command import Common, command, option, resolve_device
-from .record import Run, mean_std, write_json
+from .ranks import Share, sharing
+from .record import Run, write_json
 from .sources import Setting, grid
+from .sweep_table import BACKENDS, show
 from .training import are_cifar10, fit_two_layer, images_for
 
-CLOSE = 0.03
-"""How near a printed accuracy ours should come: two standard errors of 1,000 validation images."""
 GRIDS = ("S0", "S1", "S3", "S3-as-run")
 CHANGEABLE = ("epochs", "hidden", "batch_size", "lr_decay")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -46,7 +48,7 @@ class Config(Common):
     """Which grids, how often, and on how many cores."""
 
     grids: str = option("all", "whose grid", choices=("all", *GRIDS), free=True)
-    backend: str = option("scratch", "who computes", choices=("scratch", "torch", "both"), free=True)
+    backend: str = option("scratch", "who computes", choices=(*BACKENDS, "both"), free=True)
     seed: int = option(0, "seed of the first run; the others count on from it", least=0, free=True)
     seeds: int = option(1, "how many runs of each row, each with its own seed", least=1, free=True)
     parallel: int = option(os.cpu_count() or 1, "rows at a time, each a process with one thread", least=1, free=True)
@@ -84,20 +86,32 @@ class Job:
 
 
 def main(config: Config) -> dict[str, object]:
-    """Train the rows that are missing, then print, draw and return them all."""
+    """Train the rows that are missing, then print, draw and return them all; under torchrun, share them out."""
+    with sharing(config) as share:
+        return _main(config, share)
+
+
+def _main(config: Config, share: Share) -> dict[str, object]:
     run = Run.start("sweep", config)
     split = images_for(config, run)  # decoded once, before several processes want it
     jobs, rows = list(_jobs(config, printed=are_cifar10(split))), run.folder / "rows"
     _results(rows, run.images)
     run.path("rows").mkdir(exist_ok=True)
-    for draft in rows.glob(".*"):  # a record that was being written when the last run was killed
-        draft.unlink()
     missing = [job for job in jobs if not (rows / job.name()).exists()]
-    resumed = "resumed: " if len(missing) < len(jobs) else ""
-    print(f"{resumed}{len(jobs)} trainings, {len(jobs) - len(missing)} of them done before", flush=True)
-    _train_all(missing, run.folder, config.parallel)
+    share.wait()
+    if share.rank == 0:
+        for draft in rows.glob(".*"):  # a record that was being written when the last run was killed
+            draft.unlink()
+        resumed = "resumed: " if len(missing) < len(jobs) else ""
+        print(f"{resumed}{len(jobs)} trainings, {len(jobs) - len(missing)} of them done before", flush=True)
+    share.wait()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    _train_all(share.of(missing), run.folder, max(1, config.parallel // here))
+    share.wait()
+    if share.rank > 0:
+        return {}
     results = _results(rows, run.images)
-    _show(results, run)
+    show(results, run)
     return run.finish({"trainings": results})
 
 
@@ -110,7 +124,7 @@ def _jobs(config: Config, *, printed: bool) -> Iterator[Job]:
         changes["printed"] = None
     for backend in backends:
         mixed = config.backend == "both" and backend == "scratch"
-        device = resolve_device(backend, "auto" if mixed else config.device)
+        device = resolve_device("scratch" if backend == "scratch" else "torch", "auto" if mixed else config.device)
         for name in names:
             for row, setting in enumerate(grid(name)):
                 for seed in config.run_seeds():
@@ -126,7 +140,13 @@ def _jobs(config: Config, *, printed: bool) -> Iterator[Job]:
                     )
 
 
-def _train_all(jobs: list[Job], folder: Path, parallel: int) -> None:
+def _train_all(jobs: Sequence[Job], folder: Path, parallel: int) -> None:
+    together = [job for job in jobs if job.backend == "batched"]
+    for size, seed in sorted({(job.setting.batch_size, job.seed) for job in together}):
+        _train_together([job for job in together if (job.setting.batch_size, job.seed) == (size, seed)], folder)
+    jobs = [job for job in jobs if job.backend != "batched"]
+    if not jobs:
+        return
     with progress("sweep", every=0.0) as advance, _one_thread():
         if parallel == 1:
             for done, job in enumerate(jobs, start=1):
@@ -155,7 +175,7 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _train_in_parallel(jobs: list[Job], folder: Path, parallel: int, advance: Advance) -> None:
+def _train_in_parallel(jobs: Sequence[Job], folder: Path, parallel: int, advance: Advance) -> None:
     # spawned, not forked: a BLAS with threads does not survive a fork
     with ProcessPoolExecutor(parallel, get_context("spawn"), initializer=_leave_with_parent) as pool:
         futures = [pool.submit(_train, job, folder) for job in jobs]
@@ -193,6 +213,37 @@ def _train(job: Job, folder: Path) -> None:
     shutil.rmtree(keep)
 
 
+def _train_together(jobs: list[Job], folder: Path) -> None:
+    """Train rows of one seed as one stack of nets on the same minibatches, and write their records."""
+    split, settings = _split(jobs[0].data, jobs[0].root), [job.setting for job in jobs]
+    names = "".join(job.name() for job in jobs)
+    keep = folder / "unfinished" / f"batched-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
+    members = [
+        Member(
+            hidden=setting.hidden,
+            learning_rate=setting.learning_rate,
+            reg=setting.reg if setting.arrives else 0.0,
+            lr_decay=setting.lr_decay,
+            epochs=setting.epochs,
+            seed=job.seed,
+        )
+        for job, setting in zip(jobs, settings, strict=True)
+    ]
+    device = jobs[0].device
+    training = Training(
+        members,
+        split,
+        batch_size=settings[0].batch_size,
+        rng=np.random.default_rng(jobs[0].seed),
+        machine=Machine(engine="numpy" if device == "cpu" else "torch", device=device),
+        checkpoint=keep,
+    )
+    for job, outcome in zip(jobs, training.run(), strict=True):
+        write_json(folder / "rows" / job.name(), {**asdict(job), "images": split.description, **outcome.summary()})
+    print(f"{len(jobs)} nets together: {training.pace:.3g} net-epochs/s", flush=True)
+    shutil.rmtree(keep)
+
+
 @lru_cache(maxsize=1)
 def _split(data: str, root: str | None) -> Split:
     """The images, once a process; decoded ones are a memory map that all processes share."""
@@ -215,113 +266,6 @@ def _record(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError:
         raise ValueError(f"{path} is not whole: delete it, and its row is trained again") from None
-
-
-def _show(results: list[dict[str, Any]], run: Run) -> None:
-    """The table source / scratch / torch as Markdown, the same as CSV, and a heat map of every grid."""
-    header = ("grid", "settings", "source", "scratch", "torch", "scratch, test", "torch, test", "remark")
-    table = [_line(cells) for cells in _grouped(results)]
-    run.table("table.csv", header, table)
-    text = "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ("---",) * len(header), *table))
-    run.path("table.md").write_text(f"{text}\n\nImages: {run.images}.\n", encoding="utf-8")
-    print(text)
-    for name in sorted({record["grid"] for record in results}):
-        _draw(name, [record for record in results if record["grid"] == name], run)
-    _show_best(results)
-    _show_as_run([record for record in results if not record["setting"]["arrives"]])
-
-
-def _grouped(results: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The records of each row of each grid, all backends and seeds together."""
-    keys = sorted({_row_key(record) for record in results})
-    return [[record for record in results if _row_key(record) == key] for key in keys]
-
-
-def _row_key(record: dict[str, Any]) -> tuple[str, int, str]:
-    return record["grid"], record["row"], Setting(**record["setting"]).label()
-
-
-def _line(records: list[dict[str, Any]]) -> tuple[str, ...]:
-    """One row: what the source printed, and mean ± standard deviation over our seeds."""
-    setting = Setting(**records[0]["setting"])
-    by_backend = {name: [r for r in records if r["backend"] == name] for name in ("scratch", "torch")}
-    cells = [_cell(found, part) for part in ("val_acc", "test_acc") for found in by_backend.values()]
-    printed = "-" if setting.printed is None else f"{setting.printed:.3f}"
-    return records[0]["grid"], setting.label(), printed, *cells, _remark(setting, by_backend)
-
-
-def _cell(found: list[dict[str, Any]], part: str) -> str:
-    """Mean ± standard deviation over the seeds, and the word where some diverged."""
-    if not found:
-        return "-"
-    lost = sum(record["diverged"] is not None for record in found)
-    return mean_std([record[part] for record in found]) + (f", diverges {lost} of {len(found)}" if lost else "")
-
-
-def _remark(setting: Setting, by_backend: dict[str, list[dict[str, Any]]]) -> str:
-    remarks = []
-    for name, found in by_backend.items():
-        if setting.printed is not None and found:
-            gap = float(np.mean([record["val_acc"] for record in found])) - setting.printed
-            if abs(gap) > CLOSE:
-                remarks.append(f"{name} {gap:+.3f}")
-    return ", ".join(remarks)
-
-
-def _show_best(results: list[dict[str, Any]]) -> None:
-    for name in sorted({record["grid"] for record in results}):
-        for backend in ("scratch", "torch"):
-            rows = [[r for r in group if r["backend"] == backend] for group in _grouped(results)]
-            rows = [row for row in rows if row and row[0]["grid"] == name]
-            if rows:
-                best = max(rows, key=lambda row: float(np.mean([record["val_acc"] for record in row])))
-                val, test = (mean_std([record[part] for record in best]) for part in ("val_acc", "test_acc"))
-                label = Setting(**best[0]["setting"]).label()
-                print(f"best of {name}, {backend}: {label}: validation {val}, test {test}")
-
-
-def _show_as_run(results: list[dict[str, Any]]) -> None:
-    """Whether rows that differ in a regularisation that does not arrive came out the same."""
-    alike: dict[str, set[str]] = {}
-    for record in results:
-        setting = replace(Setting(**record["setting"]), reg=0.0)
-        alike.setdefault(f"{setting.label()} {record['backend']} {record['seed']}", set()).add(record["params_sha256"])
-    if results:
-        same = sum(len(digests) == 1 for digests in alike.values())
-        print(f"S3 as run: in {same} of {len(alike)} cases, rows that differ in reg alone end with the same parameters")
-
-
-def _draw(name: str, results: list[dict[str, Any]], run: Run) -> None:
-    """A heat map for each backend, in the same colours: rate (and epochs) down, regularisation and width across."""
-    backends = sorted({record["backend"] for record in results})
-    drawing, axes = plots.figure(len(backends), width=6, height=3.5)
-    rows = sorted({_down(record) for record in results})
-    columns = sorted({_across(record) for record in results})
-    cells: dict[Any, list[float]] = {}
-    for record in results:
-        cells.setdefault((record["backend"], _down(record), _across(record)), []).append(record["val_acc"])
-    means = {cell: float(np.mean(accuracies)) for cell, accuracies in cells.items()}
-    for axis, backend in zip(axes, backends, strict=True):
-        values = np.array([[means.get((backend, row, column), math.nan) for column in columns] for row in rows])
-        plots.heat_map(
-            axis,
-            values,
-            rows=[f"lr {rate:g}\n{epochs} epochs" for rate, epochs in rows],
-            columns=[f"reg {reg:g}\nhidden {hidden}" for reg, hidden in columns],
-            limits=(min(means.values()), max(means.values())),
-            down="learning rate, epochs",
-            across="L2 regularisation, hidden units",
-            title=f"{name}, {backend}: validation accuracy",
-        )
-    plots.save(drawing, run.path(f"heat_map_{name}.png"))
-
-
-def _down(record: dict[str, Any]) -> tuple[float, int]:
-    return record["setting"]["learning_rate"], record["setting"]["epochs"]
-
-
-def _across(record: dict[str, Any]) -> tuple[float, int]:
-    return record["setting"]["reg"], record["setting"]["hidden"]
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
     python several_ranks.py FOLDER
 
 Scenes, one folder each: `alone` (one process), `two` and `four` ranks, `killed` (rank 1 of two dies after the first
-epoch) and `resumed` (both start again). Every rank writes what it ended with, or the error it stopped with.
+epoch) and `resumed` (both start again). Every rank writes what it ended with, or the error it stopped with. In `sweep`
+three ranks share out S0's grid.
 """
 
 import multiprocessing
 import os
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from scratchproof.experiments import distributed, ranks
+from scratchproof.experiments import distributed, ranks, sweep
 from scratchproof.table import nets
 from scratchproof.training.optim import TorchSolver
 
@@ -65,29 +68,40 @@ def train(kind: Any, path: Path, die_at: int = 0, **more: Any) -> None:
     np.savez(path, losses=solver.loss_history, val=solver.val_acc_history, **few, **arrays)
 
 
+def called(number: int, size: int, port: int) -> None:
+    """Be the rank that torchrun would have started."""
+    os.environ |= {"RANK": str(number), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
 def rank(number: int, size: int, port: int, folder: Path, checkpoint: Path | None, die_at: int) -> None:
     os.environ |= {"RANK": str(number), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    ranks.join("cpu")
     try:
+        ranks.join("cpu")
         train(distributed.ShardedSolver, folder / f"{number}.npz", die_at, checkpoint=checkpoint)
-        (folder / f"{number}.share").write_text(repr(list(ranks.share(range(5)))))
-        ranks.wait_for_all()
     except ranks.LostRankError as error:
         (folder / f"{number}.txt").write_text(str(error))
         os._exit(2)
     dist.destroy_process_group()
 
 
+def sweep_rank(number: int, size: int, port: int, folder: Path) -> None:
+    called(number, size, port)
+    config = sweep.Config(grids="S0", backend="scratch", out=str(folder / "run"), hidden=4, epochs=1, parallel=1)
+    with (folder / f"{number}.out").open("w") as file, redirect_stdout(file), redirect_stderr(file):
+        sweep.main(config)
+
+
 def scene(folder: Path, size: int, checkpoint: Path | None = None, dies: int = -1) -> None:
+    play(folder, size, rank, lambda number: (checkpoint, 6 if number == dies else 0))
+
+
+def play(folder: Path, size: int, act: Callable[..., None], more: Callable[[int], tuple[Any, ...]]) -> None:
     folder.mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     context = multiprocessing.get_context("fork")
-    processes = [
-        context.Process(target=rank, args=(n, size, port, folder, checkpoint, 6 if n == dies else 0))
-        for n in range(size)
-    ]
+    processes = [context.Process(target=act, args=(n, size, port, folder, *more(n))) for n in range(size)]
     for process in processes:
         process.start()
     for process in processes:
@@ -103,6 +117,7 @@ def main(folder: Path) -> None:
     scene(folder / "four", 4)
     scene(folder / "killed", 2, folder / "checkpoints", dies=1)
     scene(folder / "resumed", 2, folder / "checkpoints")
+    play(folder / "sweep", 3, sweep_rank, lambda _: ())
 
 
 if __name__ == "__main__":

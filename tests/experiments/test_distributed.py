@@ -63,6 +63,10 @@ def test_when_a_rank_is_killed_the_other_stops_and_says_why(played: Path) -> Non
     assert re.match(r"rank 0 of 2 stopped in iteration \d+ because another rank is gone or silent; start all", told)
 
 
-def test_a_list_of_jobs_is_shared_out(played: Path) -> None:
-    shares = [(played / "four" / f"{rank}.share").read_text() for rank in range(4)]
-    assert shares == ["[0, 4]", "[1]", "[2]", "[3]"]
+def test_a_sweep_is_shared_out_and_each_row_trained_once(played: Path) -> None:
+    assert (played / "sweep" / "exits").read_text().split() == ["0"] * 3
+    told = [(played / "sweep" / f"{rank}.out").read_text() for rank in range(3)]
+    ends = [re.findall(r"sweep: (\d) of (\d)", text)[-1] for text in told]
+    assert ends == [("3", "3"), ("3", "3"), ("2", "2")]
+    assert len(list((played / "sweep" / "run" / "rows").glob("S0-*.json"))) == 8
+    assert ["best of S0" in text for text in told] == [True, False, False]

@@ -126,12 +126,6 @@ def test_rows_that_differ_in_what_does_not_arrive_are_the_same(tmp_path: Path) -
     assert (len(digests["S3-as-run"]), len(digests["S3"])) == (2, 4)
 
 
-def test_a_diverging_row_keeps_its_figure_beside_the_word(tmp_path: Path) -> None:
-    lost = {"val_acc": 0.125, "test_acc": 0.25, "diverged": "diverged at iteration 7"}
-    assert sweep._cell([lost, lost], "val_acc") == "0.125 ± 0.000, diverges 2 of 2"
-    assert sweep._cell([lost | {"diverged": None}], "test_acc") == "0.250"
-
-
 def test_one_row_at_a_time_uses_one_core() -> None:
     """Whatever this process has loaded, BLAS or OpenMP, gets one thread, and so does what it will load."""
     from threadpoolctl import threadpool_info
@@ -167,3 +161,17 @@ def test_what_cannot_be_used_ends_with_2_and_says_why(arguments: tuple[str, ...]
     result = run(*arguments, "--out", str(tmp_path))
     assert result.exit_code == 2
     assert words in " ".join(result.output.split())
+
+
+def test_nets_trained_together_join_the_table_beside_the_others(copied: Path) -> None:
+    result = run("--backend", "batched", "--out", str(copied))
+    assert result.exit_code == 0, result.output
+    assert f"{ROWS} nets together" in result.output
+    with (copied / "table.csv").open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == ROWS
+    assert all(0 <= float(line["batched"]) <= 1 and 0 <= float(line["batched, test"]) <= 1 for line in lines)
+    batched = [record for record in records(copied).values() if record["backend"] == "batched"]
+    assert len(batched) == ROWS
+    assert not list((copied / "unfinished").glob("batched*"))
+    assert f"{ROWS} trainings, {ROWS} of them done before" in run("--backend", "batched", "--out", str(copied)).output
