@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._types import Array
-from ._validate import require_axes
+from ._validate import require_axes, require_floating
 
 
 def output_size(size: int, window: int, *, stride: int, pad: int = 0) -> int:
@@ -23,7 +23,8 @@ def output_size(size: int, window: int, *, stride: int, pad: int = 0) -> int:
 
 
 def require_images(x: Array) -> None:
-    """x is a batch of images (N, C, H, W)."""
+    """x is a batch of images (N, C, H, W), floating."""
+    require_floating("x", x)
     require_axes("x", x, "N, C, H, W")
 
 

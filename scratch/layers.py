@@ -33,6 +33,7 @@ from ._validate import (
 AffineCache: TypeAlias = tuple[Array, Array]
 AffineGradients: TypeAlias = tuple[Any, Array, Array]  # dx is None where it was not asked for
 ReluCache: TypeAlias = tuple[Array]
+DropoutCache: TypeAlias = tuple[Array, float, np.dtype[Any]]
 BatchnormCache: TypeAlias = tuple[Array, Array, Array]
 
 
@@ -206,13 +207,13 @@ def affine_relu_backward(dout: Array, cache: tuple[AffineCache, ReluCache], *, n
 
 
 @quiet_nonfinite
-def dropout_forward(x: Array, mask: Array, *, p: float = 0.5) -> tuple[Array, tuple[Array, float]]:
+def dropout_forward(x: Array, mask: Array, *, p: float = 0.5) -> tuple[Array, DropoutCache]:
     """Inverted dropout with a given mask: out = x · mask / p.
 
     x of any shape, floating; mask bool of x's shape, True = keep; p in (0, 1], the probability to
     keep a unit (torch's p is the probability to drop it). Dividing by p here keeps the expected
     output equal to x, so that nothing needs to be done at test time.
-    Returns out of x's shape and cache (mask, p).
+    Returns out of x's shape and cache (mask, p, x's dtype).
     Raises ValueError if x is not floating, the mask is not bool or of another shape, or p is outside (0, 1].
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
     """
@@ -223,18 +224,17 @@ def dropout_forward(x: Array, mask: Array, *, p: float = 0.5) -> tuple[Array, tu
     keep = float(p)
     if not 0 < keep <= 1:
         raise ValueError(f"p is {keep} but a probability to keep must be in (0, 1]")
-    return x * mask / keep, (mask, keep)
+    return x * mask / keep, (mask, keep, x.dtype)
 
 
 @quiet_nonfinite
-def dropout_backward(dout: Array, cache: tuple[Array, float]) -> Array:
+def dropout_backward(dout: Array, cache: DropoutCache) -> Array:
     """Gradient of dropout: dx = dout · mask / p, the same linear map as forward.
 
     Raises ValueError if dout does not look like the output.
     """
-    mask, keep = cache
-    require_floating("dout", dout)
-    require_cotangent(dout, mask.shape, dout.dtype)
+    mask, keep, dtype = cache
+    require_cotangent(dout, mask.shape, dtype)
     return dout * mask / keep
 
 

@@ -6,8 +6,9 @@ exchanged, statements deleted, results of one branch for the other's.
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ARITHMETIC: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub,),
@@ -35,25 +36,35 @@ COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A changed source text. function: the top-level function or class changed; change: what, on one line."""
+    """A changed source text. function: the top-level function or class changed; change: what, on one line.
+
+    number: of several such changes on the line, the how-manieth.
+    """
 
     function: str
     line: int
     change: str
     source: str
+    number: int = 1
 
     @property
     def name(self) -> str:
-        return f"{self.function}, line {self.line}: {self.change}"
+        again = f" ({self.number})" if self.number > 1 else ""
+        return f"{self.function}, line {self.line}: {self.change}{again}"
 
 
 def mutants(source: str) -> Iterator[Mutant]:
-    """Every mutant of a module's source, in the order of its text. Docstrings, annotations and imports stay."""
-    tree = ast.parse(source)
+    """Every mutant of a module's source, in the order of its text, each with a name of its own.
+
+    Docstrings, annotations and imports stay.
+    """
+    tree, met = ast.parse(source), Counter[str]()
     for top in tree.body:
         if isinstance(top, ast.FunctionDef | ast.ClassDef | ast.Assign):
             function = getattr(top, "name", "") or "the module"
-            yield from _of(tree, top, function)
+            for mutant in _of(tree, top, function):
+                met[mutant.name] += 1
+                yield replace(mutant, number=met[mutant.name])
 
 
 def _of(tree: ast.Module, top: ast.stmt, function: str) -> Iterator[Mutant]:

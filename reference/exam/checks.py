@@ -15,6 +15,7 @@ from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_f
 from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report, Trial
 from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
 from scratchproof.exam.random import check_dropout, check_kept, check_start
+from scratchproof.exam.refusals import check_errors
 from scratchproof.oracle.tolerance import COARSE_UNIT
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, guarded, said, telling
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
@@ -254,25 +255,6 @@ def check_repeatable(exam: Exam) -> Iterator[Result]:
                 severity=Severity.VALUE,
                 message="two calls with the same input give different results",
             )
-
-
-def check_errors(exam: Exam) -> Iterator[Result]:
-    """Bad input is refused with a ValueError, by a subject whose docstring promises one."""
-    if not exam.layer.errors or not exam.subject.documents_errors(exam.layer):
-        return
-    trial = exam.trials[0]
-    function = exam.function(trial)
-    for what, spoil in exam.layer.errors.items():
-        try:
-            function(**spoil(trial.given()))
-        except Raised as error:
-            if "ValueError" in error.kinds:
-                yield exam.result("errors", trial, what)
-                continue
-            message, verdict = f"promises a ValueError but {said(error)}", Verdict.SUSPECT
-        else:
-            message, verdict = "was accepted, though the docstring promises a ValueError", Verdict.FAIL
-        yield exam.result("errors", trial, what, verdict=verdict, severity=Severity.EDGE, message=message)
 
 
 def _slope(exam: Exam, trial: Trial, name: str, rule: str) -> Iterator[Result]:

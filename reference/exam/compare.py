@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchproof.exam.grid import Grid, grid
+from scratchproof.grid import Grid, grid
 from scratchproof.oracle.tolerance import Tolerance, regression_scale
 from scratchproof.vjp import Array, Precision
 

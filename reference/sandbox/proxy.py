@@ -51,6 +51,9 @@ class SandboxedSubject:
     def documents_errors(self, layer: Layer) -> bool:
         return bool(self._asked("documents_errors", layer))
 
+    def refuses_all(self, layer: Layer) -> bool:
+        return False  # that is for packages, which run in this process
+
     @property
     def remarks(self) -> tuple[str, ...]:
         return tuple(map(str, self._asked("remarks", None)))

@@ -54,6 +54,9 @@ class CallableSubject:
     def documents_errors(self, layer: Layer) -> bool:
         return False
 
+    def refuses_all(self, layer: Layer) -> bool:
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedSubject:
@@ -89,6 +92,9 @@ class NamedSubject:
 
     def documents_errors(self, layer: Layer) -> bool:
         return layer.signature is None and self.others.documents_errors(layer)
+
+    def refuses_all(self, layer: Layer) -> bool:
+        return layer.signature is None and self.others.refuses_all(layer)
 
     def _find(self, name: str) -> Any:
         pair = tuple(getattr(self.module, f"{name}_{way}", None) for way in ("forward", "backward"))

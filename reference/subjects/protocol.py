@@ -44,3 +44,6 @@ class Subject(Protocol):
 
     def documents_errors(self, layer: Layer) -> bool:
         """Whether its documentation promises a ValueError for bad input."""
+
+    def refuses_all(self, layer: Layer) -> bool:
+        """Whether it promises a ValueError for whatever does not fit: every argument, cotangent and option."""

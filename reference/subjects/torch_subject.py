@@ -36,6 +36,9 @@ class TorchSubject:
     def documents_errors(self, layer: Layer) -> bool:
         return False
 
+    def refuses_all(self, layer: Layer) -> bool:
+        return False
+
 
 def _without_onednn(function: Function) -> Function:
     """The same with torch's own kernels on the CPU.

@@ -95,6 +95,7 @@ DENSE: tuple[Layer, ...] = (
         corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         shapes=AFFINE_SHAPES,
         errors={"w with a row too few": no_last_feature},
+        unfit={"x without axes": lambda inputs: {**inputs, "x": inputs["x"].ravel()[0], "w": inputs["w"][:1]}},
     ),
     _elementwise(
         name="relu",
@@ -148,10 +149,12 @@ DENSE: tuple[Layer, ...] = (
         corners=("zeros", "one row", "empty"),
         shapes=AFFINE_SHAPES,
         errors={"w with a row too few": no_last_feature},
+        unfit={"x without axes": lambda inputs: {**inputs, "x": inputs["x"].ravel()[0], "w": inputs["w"][:1]}},
     ),
     _elementwise(
         name="dropout",
         dictionary=False,
+        unfit_options=({"p": 0.0}, {"p": -0.5}, {"p": 1.5}, {"p": float("nan")}),
         torch=dropout,
         cases=(
             Case(name="keep 0.7", inputs=masked((6, 7)), options={"p": 0.7}),

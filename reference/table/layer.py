@@ -80,6 +80,7 @@ class Layer:
     slips: torch expressions of what people write instead, by the sentence that names the mistake: a wrong result
         that one of them reproduces is explained (see diagnose.py).
     errors: inputs that must be refused with a ValueError, by a subject that documents this.
+    unfit, unfit_options: likewise, and options, by a subject that promises to refuse whatever does not fit.
     Raises: ValueError for a row that makes no sense.
     """
 
@@ -110,6 +111,8 @@ class Layer:
     shapes: Shapes | None = None
     slips: Mapping[str, Expression] = field(default_factory=dict)
     errors: Mapping[str, Callable[[Inputs], Inputs]] = field(default_factory=dict)
+    unfit: Mapping[str, Callable[[Inputs], Inputs]] = field(default_factory=dict)
+    unfit_options: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

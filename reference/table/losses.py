@@ -18,12 +18,15 @@ from scratchproof.table.expressions import (
 )
 from scratchproof.table.layer import Case, Layer, Shapes
 
-_LABELS = {
-    "a label as large as the number of classes": label_too_large,
-    "a negative label": label_negative,
-    "a label too few": label_missing,
-}
-_loss = partial(Layer, kind="loss", corners=("zeros", "integers", "huge", "one row", "nonfinite", "nan and infinities"))
+_LABELS_BELOW = {"a negative label": label_negative, "a label too few": label_missing}
+_LABELS = {"a label as large as the number of classes": label_too_large, **_LABELS_BELOW}
+_NO_ROWS = {"no rows": lambda inputs: {name: value[:0] for name, value in inputs.items()}}
+_loss = partial(
+    Layer,
+    kind="loss",
+    unfit=_NO_ROWS,
+    corners=("zeros", "integers", "huge", "one row", "nonfinite", "nan and infinities"),
+)
 _SCORES = Shapes(
     letters={"N": (1, 2, 3, 7, 130, 1030), "C": (2, 3, 7, 10, 12, 130, 1030)},
     inputs=lambda N, C: scores_and_labels(N, C),
@@ -79,6 +82,7 @@ LOSSES: tuple[Layer, ...] = (
         ),
         batched=("x", "y"),
         shapes=Shapes(letters={"N": (1, 2, 3, 64, 1100)}, inputs=lambda N: logits_and_labels(N)),
+        errors={"a label of 2": lambda inputs: {**inputs, "y": inputs["y"] + 1}, **_LABELS_BELOW},
     ),
     _loss(
         name="squared_loss",
@@ -86,6 +90,7 @@ LOSSES: tuple[Layer, ...] = (
         cases=(Case(name="x (N, D)", inputs=normal(x=(6, 5), y=(6, 5))),),
         batched=("x", "y"),
         constant=("y",),
+        unfit={**_NO_ROWS, "numbers without axes": lambda inputs: {k: v.ravel()[0] for k, v in inputs.items()}},
         shapes=Shapes(
             letters={"rank": (1, 2, 3, 4), "N": (1, 2, 3, 64), "a": (1, 2, 5), "b": (1, 2, 3), "c": (2, 3)},
             inputs=lambda rank, **sizes: normal(x=tuple(sizes.values())[:rank], y=tuple(sizes.values())[:rank]),

@@ -49,7 +49,14 @@ def _conv_net_inputs(*, N: int, C: int, H: int, W: int, F: int, K: int, hidden: 
     return net_inputs((N, C, H, W), classes, **params, W3=(hidden, classes), b3=(classes,))
 
 
-_net_row = partial(Layer, kind="net", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
+_NET_UNFIT: dict[str, Callable[[Inputs], Inputs]] = {
+    "X of float16": lambda inputs: {**inputs, "X": inputs["X"].astype("float16")},
+    "a label too few": lambda inputs: {**inputs, "y": inputs["y"][:-1]},
+    "a negative label": lambda inputs: {**inputs, "y": inputs["y"] - 1 - inputs["y"].min()},
+}
+_net_row = partial(
+    Layer, kind="net", data="X", constant=("X",), batched=("X", "y"), corners=("one row",), unfit=_NET_UNFIT
+)
 _predict = partial(Layer, kind="predict", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
 _start = partial(Layer, kind="start", torch=lambda *params, **_: torch.cat([p.flatten() for p in params]))
 _linear = partial(_net_row, scores=net_scores("linear", *_LINEAR), sizes=_linear_sizes)
@@ -231,6 +238,10 @@ NETS: tuple[Layer, ...] = (
                 options={"weight_scale": 0.05},
             ),
         ),
+        unfit_options=(
+            *({"weight_scale": -0.1}, {"dtype": "int64"}),
+            *({"dropout": drop} for drop in ((1.0, 0.0), (0.0, 1.0), (-0.1, 0.0), (0.0, 1.5))),
+        ),
     ),
     _start(
         name="TwoLayerNet.defaults",
@@ -242,6 +253,7 @@ NETS: tuple[Layer, ...] = (
     ),
     _start(
         name="LinearClassifier.start",
+        unfit_options=({"weight_scale": -0.1}, {"loss": "hinge"}),
         of="LinearClassifier",
         sizes=_linear_sizes,
         cases=(
@@ -269,6 +281,7 @@ NETS: tuple[Layer, ...] = (
     _start(
         name="ConvNet.start",
         of="ConvNet",
+        unfit_options=({"weight_scale": -0.1},),
         sizes=lambda inputs: ((3, 8, 10), 12, 5, 60, 30),
         cases=(
             Case(

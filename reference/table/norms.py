@@ -52,6 +52,7 @@ def _rows(
     )
 
 
+_EPS = ({"eps": 0.0}, {"eps": -1.0}, {"eps": float("nan")})
 _IMAGES: dict[str, Callable[..., bool]] = {
     "H = W": lambda H, W, **_: H == W > 1,
     "N = C": lambda N, C, **_: N == C > 1,
@@ -68,6 +69,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="batchnorm",
         kind="pair",
+        unfit_options=_EPS,
         mode="train",
         torch=batchnorm,
         cases=(
@@ -87,6 +89,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="batchnorm_inference",
         kind="pair",
+        unfit_options=_EPS,
         torch=batchnorm_inference,
         cases=(Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),),
         constant=("running_mean", "running_var"),
@@ -97,6 +100,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="batchnorm_running",
         kind="forward",
+        unfit={"one row, whose unbiased variance is 0 / 0": lambda inputs: {**inputs, "x": inputs["x"][:1]}},
         torch=batchnorm_running,
         conventions={"the running variance is the biased one, over N, as CS231n keeps it": batchnorm_running_over_N},
         cases=(
@@ -134,6 +138,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="layernorm",
         kind="pair",
+        unfit_options=_EPS,
         torch=layernorm,
         cases=(
             Case(name="x (N, D)", inputs=_affine(x=(6, 9))),
@@ -151,6 +156,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="spatial_batchnorm",
         kind="pair",
+        unfit_options=_EPS,
         mode="train",
         torch=spatial_batchnorm,
         cases=(
@@ -169,6 +175,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="spatial_groupnorm",
         kind="pair",
+        unfit_options=(*_EPS, {"groups": 0}, {"groups": -1}, {"groups": 4}, {"groups": 7}),
         dictionary=False,
         torch=spatial_groupnorm,
         cases=(

@@ -3,7 +3,9 @@
 An expression takes the parameter w and the gradients of T steps, dw (T, ...), and gives w after each of them (T, ...).
 """
 
+import math
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,6 +54,17 @@ def adam(
     return torch.stack(found)
 
 
+def _positive(name: str) -> tuple[dict[str, Any], ...]:
+    return tuple({name: value} for value in (0.0, -1.0, math.inf, math.nan, True, "0.1"))
+
+
+def _share(name: str) -> tuple[dict[str, Any], ...]:
+    return tuple({name: value} for value in (1.0, -0.1, math.nan, False, "0.1"))
+
+
+_RATE = _positive("learning_rate")
+
+
 def _steps(count: int, shape: tuple[int, ...], *, size: float = 1.0) -> Sampler:
     """A parameter near 1 and `count` gradients, of deviation `size`."""
 
@@ -84,11 +97,13 @@ _rule = partial(
 RULES: tuple[Layer, ...] = (
     _rule(
         name="sgd",
+        unfit_options=_RATE,
         torch=sgd,
         cases=(_DEFAULTS, Case(name="rate 0.5", inputs=_steps(4, (3, 2)), options={"learning_rate": 0.5})),
     ),
     _rule(
         name="sgd_momentum",
+        unfit_options=(*_RATE, *_share("momentum")),
         torch=sgd_momentum,
         cases=(
             _DEFAULTS,
@@ -101,6 +116,7 @@ RULES: tuple[Layer, ...] = (
     ),
     _rule(
         name="rmsprop",
+        unfit_options=(*_RATE, *_share("decay_rate"), *_positive("epsilon")),
         torch=rmsprop,
         cases=(
             _DEFAULTS,
@@ -115,6 +131,7 @@ RULES: tuple[Layer, ...] = (
     ),
     _rule(
         name="adam",
+        unfit_options=(*_RATE, *_share("beta1"), *_share("beta2"), *_positive("epsilon")),
         torch=adam,
         cases=(
             _DEFAULTS,

@@ -88,6 +88,10 @@ _POOL_SHAPES = Shapes(
     notable={name: _with_output(told) for name, told in _GEOMETRY.items()},
 )
 
+_POOL_UNFIT = (
+    *({"stride": 0}, {"stride": -1}, {"pool_height": 0}, {"pool_width": 0}),
+    *({"pool_height": 7}, {"pool_width": 9}),
+)
 _POOL_LEFTOVERS = windows_leave(lambda _, options: (options.get("pool_height", 2), options.get("pool_width", 2)))
 
 WINDOWS: tuple[Layer, ...] = (
@@ -119,11 +123,20 @@ WINDOWS: tuple[Layer, ...] = (
             ),
         },
         errors={"w for another number of channels": lambda inputs: {**inputs, "w": inputs["w"][:, :-1]}},
+        unfit={
+            "an image lower than the kernel": lambda inputs: {**inputs, "x": inputs["x"][:, :, :2]},
+            "an image narrower than the kernel": lambda inputs: {**inputs, "x": inputs["x"][..., :1]},
+            "a kernel without rows": lambda inputs: {**inputs, "w": inputs["w"][:, :, :0]},
+            "a kernel without columns": lambda inputs: {**inputs, "w": inputs["w"][..., :0]},
+        },
+        unfit_options=({"stride": 0}, {"stride": -1}, {"pad": -1}),
     ),
     Layer(
         name="max_pool",
         kind="pair",
         leftovers=_POOL_LEFTOVERS,
+        unfit={"complex numbers, which have no order": lambda inputs: {"x": inputs["x"] + 0j}},
+        unfit_options=_POOL_UNFIT,
         torch=pooling(F.max_pool2d),
         cases=(
             *_POOL_CASES,
@@ -145,6 +158,7 @@ WINDOWS: tuple[Layer, ...] = (
         name="avg_pool",
         kind="pair",
         leftovers=_POOL_LEFTOVERS,
+        unfit_options=_POOL_UNFIT,
         torch=pooling(F.avg_pool2d),
         cases=_POOL_CASES,
         shapes=_POOL_SHAPES,

@@ -98,9 +98,9 @@ def test_nothing_that_is_given_is_written_or_handed_out(layer: str) -> None:
 
 
 @layers
-def test_a_cache_is_plain_tuples_of_arrays_and_numbers(layer: str) -> None:
+def test_a_cache_is_plain_tuples_of_arrays_numbers_and_dtypes(layer: str) -> None:
     def plain(part: Any) -> bool:
-        return all(map(plain, part)) if type(part) is tuple else isinstance(part, np.ndarray | float)
+        return all(map(plain, part)) if type(part) is tuple else isinstance(part, np.ndarray | float | np.dtype)
 
     _, cache = forward(layer, inputs_of(layer, 4, np.float64))
     assert type(cache) is tuple

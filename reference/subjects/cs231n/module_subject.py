@@ -77,6 +77,10 @@ class ModuleSubject:
     def documents_errors(self, layer: Layer) -> bool:
         return "ValueError" in (inspect.getdoc(self._find(layer)[0]) or "")
 
+    def refuses_all(self, layer: Layer) -> bool:
+        """A package promises it by `__refuses__ = ValueError`."""
+        return getattr(self.module, "__refuses__", None) is ValueError
+
     def _there(self, asked: Asked) -> bool:
         """Whether it has the layer: the names, and not another thing under them."""
         layer, found = asked.layer, self._find(asked.layer)

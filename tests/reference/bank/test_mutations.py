@@ -16,7 +16,7 @@ def clip(x, low=0, *, high: int = 2):
         raise ValueError(f"low is {low + 0}")
     total = x[0, 1:] - low
     total += 1.5
-    return np.minimum(x.T, total, out=None)
+    return np.minimum(x.T, total, out=None) * 2 * 2
 '''
 
 
@@ -26,6 +26,7 @@ def test_every_mutant_is_another_program_that_parses():
     assert len(texts) == len(found)
     assert ast.unparse(ast.parse(SOURCE)) not in texts
     assert all(ast.parse(text) for text in texts)
+    assert len({m.name for m in found}) == len(found)
 
 
 def test_each_kind_of_change_is_made_and_named():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scratchproof.exam.compare import compare
-from scratchproof.exam.grid import SIDE, grid
+from scratchproof.grid import SIDE, grid
 from scratchproof.oracle.tolerance import Tolerance
 from scratchproof.vjp import PRECISIONS
 
