@@ -11,16 +11,16 @@ import numpy as np
 
 from scratchproof.exam.arbiters import ARBITERS
 from scratchproof.exam.beyond import check_memory, check_orders, check_shapes
-from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
+from scratchproof.exam.compare import Result, Severity, Verdict, compare
 from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report, Trial
 from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
-from scratchproof.exam.random import check_dropout, check_kept, check_start
+from scratchproof.exam.random import check_dropout, check_kept, check_repeatable, check_start
 from scratchproof.exam.refusals import check_errors
 from scratchproof.oracle.tolerance import COARSE_UNIT
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, guarded, said, telling
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Layer
-from scratchproof.vjp import PRECISIONS, Answer, Array, floating
+from scratchproof.vjp import PRECISIONS, Array, floating
 
 Check = Callable[[Exam], Iterator[Result]]
 
@@ -234,27 +234,6 @@ def check_linear(exam: Exam) -> Iterator[Result]:
                 yield exam.result(
                     "linear", trial, f"d{name}", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message
                 )
-
-
-def check_repeatable(exam: Exam) -> Iterator[Result]:
-    """Forward twice and backward twice give the same, up to rounding."""
-    trial = exam.trials[0]
-    function, inputs, cotangents = exam.function(trial), trial.given(), trial.given_cotangents()
-    outs, pullback = function(**inputs)
-    first = Answer(outs=_copied(outs), grads=tuple(_copied(pullback(dout)) for dout in cotangents))
-    again = Answer(outs=function(**inputs)[0], grads=tuple(_copied(pullback(dout)) for dout in cotangents))
-    for (quantity, a, _, tolerance, _), (_, b, *_) in zip(
-        quantities(trial, first), quantities(trial, again), strict=True
-    ):
-        if a.shape != b.shape or not (same_float(a, b) or (np.abs(a - b) <= 2 * tolerance.allowed).all()):
-            yield exam.result(
-                "repeatable",
-                trial,
-                quantity,
-                verdict=Verdict.FAIL,
-                severity=Severity.VALUE,
-                message="two calls with the same input give different results",
-            )
 
 
 def _slope(exam: Exam, trial: Trial, name: str, rule: str) -> Iterator[Result]:

@@ -1,22 +1,24 @@
-"""What is random and can only be asked by statistics: a net's first parameters, and dropout within it.
+"""What is random and can only be asked by statistics: a net's first parameters, dropout within it, repeated calls.
 
 Each bound is one that right code exceeds less than once in 10⁸ examinations.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from scratchproof.exam.compare import Result, Severity, Verdict, compare
+from scratchproof.exam.compare import Result, Severity, Verdict, compare, number, place, same_float
 from scratchproof.exam.exam import Exam, Trial
-from scratchproof.exam.judge import verdict_of
+from scratchproof.exam.judge import Measured, quantities, verdict_of
 from scratchproof.oracle.tolerance import tolerances
 from scratchproof.vjp import ONLY, Answer, Array, Inputs, answer, from_torch
 
 CHANCE = 1e-8
 SIGMAS = 5.8  # beyond so many standard deviations lies less than CHANCE of a normal distribution
 CALLS = 60
+REPEATS = 8  # calls with the same inputs, where the first two differ
 SAMPLE = 20_000  # so many of a weight's numbers are looked at
 
 
@@ -52,6 +54,57 @@ def check_dropout(exam: Exam) -> Iterator[Result]:
         if message := _not_dropped(np.stack(masks), drop):
             message = f"{what}: {message}"
             yield exam.result("dropout", trial, "loss", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message)
+
+
+def check_repeatable(exam: Exam) -> Iterator[Result]:
+    """The same inputs give the same results. How far they differ, where they do, is measured and told.
+
+    Within rounding, as sums whose order changes from call to call, that is a note. Beyond it, the mean over the calls
+    tells noise around the right result from a wrong one.
+    """
+    trial = exam.trials[0]
+    calls = [_repeated(exam, trial) for _ in range(2)]
+    if _unchanged(*calls):
+        return
+    calls += [_repeated(exam, trial) for _ in range(REPEATS - 2)]
+    for runs in zip(*(quantities(trial, call) for call in calls), strict=True):
+        yield from _spread(exam, trial, runs)
+
+
+def _repeated(exam: Exam, trial: Trial) -> Answer:
+    outs, pullback = exam.function(trial)(**trial.given())
+    return Answer(outs=outs, grads=tuple(pullback(dout) for dout in trial.given_cotangents()))
+
+
+def _unchanged(a: Answer, b: Answer) -> bool:
+    pairs = zip((a.outs, *a.grads), (b.outs, *b.grads), strict=True)
+    return all(same_float(one[name], other[name]) for one, other in pairs for name in one)
+
+
+def _spread(exam: Exam, trial: Trial, runs: Sequence[Measured]) -> Iterator[Result]:
+    """What repeated calls gave for one quantity, under what rounding allows between two of them."""
+    quantity, first, expected, tolerance, _ = runs[0]
+    fields: dict[str, Any] = {"verdict": Verdict.FAIL, "severity": Severity.VALUE}
+    if len({run.actual.shape for run in runs}) > 1:
+        yield exam.result("repeatable", trial, quantity, message="repeated calls give other shapes", **fields)
+        return
+    values = np.stack([run.actual.astype(np.float64) for run in runs])
+    same = (values == values[0]).all(0) | np.isnan(values).all(0)
+    if same.all():
+        return
+    apart = np.where(same, 0.0, np.nan_to_num(values.max(0) - values.min(0), nan=np.inf))
+    allowed = 2 * tolerance.allowed if first.shape == expected.shape else np.zeros(apart.shape)
+    worst = np.unravel_index(np.argmax(apart - allowed), apart.shape)
+    numbers = {"error": float(apart[worst]), "allowed": float(allowed[worst])}
+    told = f"{len(runs)} calls with the same input differ by up to {number(apart[worst])} {place(worst)}"
+    if (apart <= allowed).all():
+        message = f"{told}: within rounding ({number(allowed[worst])}), as where sums change their order"
+        yield exam.result("repeatable", trial, quantity, severity=Severity.PRECISION, message=message, **numbers)
+        return
+    right = first.shape == expected.shape and (np.abs(values.mean(0) - expected) <= tolerance.allowed + apart).all()
+    cause = "noise around the right result: the mean of the calls is right" if right else ""
+    message = f"{told}; rounding explains {number(allowed[worst])}{'' if right else ', and their mean is wrong too'}"
+    yield exam.result("repeatable", trial, quantity, message=message, cause=cause, **fields, **numbers)
 
 
 def check_kept(exam: Exam) -> Iterator[Result]:

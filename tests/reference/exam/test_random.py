@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import scratchproof as api
 from scratchproof import scratch
 from scratchproof.exam.checks import examine
 from scratchproof.exam.compare import Verdict
@@ -101,3 +102,50 @@ def test_right_dropout_passes():
 def test_wrong_dropout_is_caught(drop):
     report = examine(subject(TwoLayerNet=dropping(DROPS[drop])), row("TwoLayerNet.dropout"), "float64")
     assert report.verdict is Verdict.FAIL
+
+
+SUMMED = {"truth": lambda x: (x * x).sum(1), "inputs": {"x": (6, 300)}, "precisions": ("float32",), "corners": ()}
+
+
+def summed(noise=0.0, wrong=0.0):
+    """Sums of squares in another order each call, as atomic additions have it; or with noise, or wrong as well."""
+    rng = np.random.default_rng(0)
+
+    def forward(x):
+        total = np.zeros(len(x), x.dtype)
+        for column in rng.permutation(x.shape[1]):
+            total += x[:, column] ** 2
+        total *= 1 + wrong
+        return (total + noise * rng.standard_normal(len(x))).astype(x.dtype), x
+
+    return forward, lambda dout, x: 2 * x * dout[:, None]
+
+
+def repeated(**spoilt):
+    report = api.examine(summed(**spoilt), **SUMMED)
+    told = [result for sitting in report.sittings for result in sitting.results if result.check == "repeatable"]
+    return report, next((result for result in told if result.quantity == "out"), None)
+
+
+def test_sums_whose_order_changes_are_a_note_that_gives_their_spread():
+    report, told = repeated()
+    assert report.passed, str(report)
+    assert 0 < told.error <= told.allowed
+    assert f"8 calls with the same input differ by up to {told.error:.4g}" in str(report).replace("\n", " ")
+    assert "within rounding" in told.message
+
+
+def test_noise_is_told_from_a_wrong_result():
+    report, told = repeated(noise=0.5)
+    assert told.verdict is Verdict.FAIL
+    assert told.cause == "noise around the right result: the mean of the calls is right"
+    assert report.findings[0].cause
+    assert told.error > told.allowed
+    _, told = repeated(noise=0.5, wrong=0.1)
+    assert "their mean is wrong too" in told.message
+    assert not told.cause
+
+
+def test_what_is_always_the_same_has_no_spread():
+    report = api.examine(lambda x: (x * x).sum(1), **SUMMED)
+    assert [result.message for sitting in report.sittings for result in sitting.results if result.message] == []
