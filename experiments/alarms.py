@@ -134,7 +134,8 @@ def fourier(x: Tensor, w: Tensor, shift: int = 0) -> Tensor:
     spectra = torch.fft.rfft(x.to(wide), length), torch.fft.rfft(w.to(wide).flip(-1), length)
     whole = torch.fft.irfft(torch.einsum("ncl,fcl->nfl", *spectra), length)
     first = w.shape[-1] - 1 + shift
-    return whole[..., first : first + x.shape[-1] - w.shape[-1] + 1].to(x.dtype)
+    valid: Tensor = whole[..., first : first + x.shape[-1] - w.shape[-1] + 1]
+    return valid.to(x.dtype)
 
 
 def logistic(x: Tensor, t: Tensor) -> Tensor:

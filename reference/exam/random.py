@@ -94,7 +94,7 @@ def _spread(exam: Exam, trial: Trial, runs: Sequence[Measured]) -> Iterator[Resu
         return
     apart = np.where(same, 0.0, np.nan_to_num(values.max(0) - values.min(0), nan=np.inf))
     allowed = 2 * tolerance.allowed if first.shape == expected.shape else np.zeros(apart.shape)
-    worst = np.unravel_index(np.argmax(apart - allowed), apart.shape)
+    worst = tuple(map(int, np.unravel_index(np.argmax(apart - allowed), apart.shape)))
     numbers = {"error": float(apart[worst]), "allowed": float(allowed[worst])}
     told = f"{len(runs)} calls with the same input differ by up to {number(apart[worst])} {place(worst)}"
     if (apart <= allowed).all():
