@@ -1,7 +1,7 @@
 """Mistakes as students and kernel authors make them, each a change of the textbook's text.
 
 A mistake is the row that should tell of it, what was done wrong, and the text that was written for the right one
-(`old` stands once in the named function or class).
+(`old` stands once in the named function or class). Which cause is due is in dues.py.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ class Slip:
     name: str
     old: str
     new: str
+    due: str = ""
 
 
 NAMED: tuple[Slip, ...] = (

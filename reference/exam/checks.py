@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchproof.exam.arbiters import ARBITERS
 from scratchproof.exam.beyond import check_memory, check_orders, check_shapes
+from scratchproof.exam.causes.explain import explained
 from scratchproof.exam.compare import Result, Severity, Verdict, compare
 from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report, Trial
 from scratchproof.exam.judge import judge, quantities, unanswered, verdict_of
@@ -58,6 +59,7 @@ def examine(
             if any(r.verdict in (Verdict.CRASH, Verdict.TIMEOUT) for r in exam.results):
                 break
             exam.results.extend(run_check(exam, check))
+        exam.results = explained(exam)
     verdict = max((r.verdict for r in exam.results), key=lambda v: v.gravity)
     return Report(layer=layer.name, precision=precision, verdict=verdict, results=tuple(exam.results))
 

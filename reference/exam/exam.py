@@ -60,7 +60,7 @@ class Trial:
     """One set of inputs: what torch says of it in float64, and how far from that is allowed.
 
     inputs: float64 arrays, already rounded to the precision under test. cotangents: likewise, each with an array
-    for every floating output, by its name and of its shape.
+    for every floating output, by its name and of its shape. mistaken: what known mistakes would give, once computed.
     """
 
     layer: Layer
@@ -72,6 +72,7 @@ class Trial:
     device: str = "cpu"
     pulls: int = 2
     corner: Corner = ORDINARY
+    mistaken: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def oracle(self) -> Function:
@@ -147,6 +148,15 @@ class Trial:
         return grads[cotangent][quantity[1:]]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a subject answered to one trial, as far as it did; `check` asked it."""
+
+    check: str
+    trial: Trial
+    found: Answer
+
+
 Papers: TypeAlias = dict[tuple[object, ...], tuple[Trial, ...]]
 """Trials drawn before, with truth and tolerance: the same for every subject, so worth keeping for the next."""
 
@@ -174,7 +184,7 @@ EFFORTS = {
 
 @dataclass(kw_only=True)
 class Exam:
-    """A subject's layer in one precision, and what has been found so far."""
+    """A subject's layer in one precision, and what has been found so far. seen: the answers that were judged."""
 
     subject: Subject
     layer: Layer
@@ -184,6 +194,7 @@ class Exam:
     effort: Effort = EFFORTS["normal"]
     results: list[Result] = field(default_factory=list)
     papers: Papers = field(default_factory=dict)
+    seen: list[Seen] = field(default_factory=list)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchproof.exam.compare import Comparison, Result, Severity, Verdict, compare, same_dtype, wider
-from scratchproof.exam.diagnose import explain
-from scratchproof.exam.exam import Exam, Report, Trial
+from scratchproof.exam.exam import Exam, Report, Seen, Trial
 from scratchproof.oracle.kinks import subgradients
 from scratchproof.oracle.tolerance import Tolerance
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, said
@@ -47,9 +46,11 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
     except (Failure, ContractError) as error:
         broken = unanswered(exam, trial, check, first_gradient, error, corner=corner)
     found = Answer(outs=outs, grads=grads)
-    if broken is None and (note := _other_convention(exam, trial, check, found)):
-        yield from note
+    declared, trial = trial, held_to(exam, trial, found)
+    if broken is None and trial is not declared and _agrees(exam, trial, found):
+        yield _noted(exam, declared, trial, check)
         return
+    exam.seen.append(Seen(check, trial, found))
     told: set[str] = set()
     for measured in quantities(trial, found):
         if measured.quantity in told or (corner and exam.failed(measured.quantity)):
@@ -80,7 +81,6 @@ def verdict_of(
     comparison: Comparison,
     *,
     corner: bool = False,
-    cause: str = "",
 ) -> Result:
     """What a comparison means. At a corner a wrong number or a nan fails; what merely overflows is suspect."""
     verdict, severity = (CORNER if corner else RANDOM)[comparison.problem]
@@ -91,7 +91,6 @@ def verdict_of(
         verdict=verdict,
         severity=severity,
         message=comparison.message,
-        cause=cause,
         error=comparison.error,
         allowed=comparison.allowed,
         headroom=comparison.headroom,
@@ -148,7 +147,7 @@ def _may_refuse(trial: Trial) -> bool:
 
 
 def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool) -> Result:
-    quantity, actual, expected, tolerance, cotangent = measured
+    quantity, actual, expected, tolerance, _ = measured
     gradient = quantity not in trial.outputs
     if gradient and trial.corner.nonfinite:
         return _not_swallowed(exam, trial, check, measured)
@@ -163,9 +162,7 @@ def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool)
         convention = _convention(exam, trial, check, measured, comparison)
         if convention:
             return convention
-    wrong_value = comparison.problem not in (None, "dtype", "wider")
-    cause = explain(trial, quantity, actual, cotangent) if wrong_value else ""
-    return verdict_of(exam, trial, check, quantity, comparison, corner=corner, cause=cause)
+    return verdict_of(exam, trial, check, quantity, comparison, corner=corner)
 
 
 def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> Result:
@@ -178,30 +175,29 @@ def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> 
 
 
 def held_to(exam: Exam, trial: Trial, found: Answer) -> Trial:
-    """The trial by whose convention an answer is right, or else the trial itself."""
-    if not trial.layer.conventions or _agrees(exam, trial, found):
+    """The trial by whose convention most of an answer is right: the trial itself if no other's does better."""
+    if not trial.layer.conventions or not (wrong := _wrong(exam, trial, found)):
         return trial
     others = [replace(trial, layer=replace(trial.layer, torch=e)) for e in trial.layer.conventions.values()]
-    return next((other for other in others if _agrees(exam, other, found)), trial)
+    best = min(others, key=lambda other: _wrong(exam, other, found))
+    return best if _wrong(exam, best, found) < wrong else trial
 
 
-def _other_convention(exam: Exam, trial: Trial, check: str, found: Answer) -> list[Result]:
-    """Results with a note if another right convention, and not the declared one, explains output and gradients."""
-    other = held_to(exam, trial, found)
-    for sentence, expression in trial.layer.conventions.items():
-        if other.layer.torch is expression:
-            return [
-                exam.result(
-                    check, trial, trial.out, severity=Severity.CONVENTION, message=f"another convention: {sentence}"
-                )
-            ]
-    return []
+def _noted(exam: Exam, trial: Trial, other: Trial, check: str) -> Result:
+    """A note: another right convention, and not the declared one, explains output and gradients."""
+    (sentence,) = (told for told, e in trial.layer.conventions.items() if e is other.layer.torch)
+    message = f"another convention: {sentence}"
+    return exam.result(check, trial, trial.out, severity=Severity.CONVENTION, message=message)
 
 
 def _agrees(exam: Exam, trial: Trial, found: Answer) -> bool:
-    return all(
-        compare(m.actual, m.expected, m.tolerance, exam.precision).problem is None for m in quantities(trial, found)
-    )
+    return not _wrong(exam, trial, found)
+
+
+def _wrong(exam: Exam, trial: Trial, found: Answer) -> int:
+    """How many quantities of an answer are wrong."""
+    compared = (compare(m.actual, m.expected, m.tolerance, exam.precision) for m in quantities(trial, found))
+    return sum(one.problem is not None for one in compared)
 
 
 def strictly(report: Report) -> Report:

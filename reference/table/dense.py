@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scratchproof.table.expressions import Sampler, dropout, masked, no_last_feature, normal, with_slope
+from scratchproof.table.expressions import Sampler, dropout, masked, no_last_feature, normal
 from scratchproof.table.layer import ELEMENTWISE, Case, Layer, Shapes
+from scratchproof.table.slips import dense
 
 
 def _any_rank(sampler: Callable[[tuple[int, ...]], Sampler]) -> Shapes:
@@ -94,6 +95,7 @@ DENSE: tuple[Layer, ...] = (
         analytic=True,
         corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         shapes=AFFINE_SHAPES,
+        slips=dense.AFFINE,
         errors={"w with a row too few": no_last_feature},
         unfit={"x without axes": lambda inputs: {**inputs, "x": inputs["x"].ravel()[0], "w": inputs["w"][:1]}},
     ),
@@ -102,10 +104,7 @@ DENSE: tuple[Layer, ...] = (
         torch=F.relu,
         cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))), Case(name="images", inputs=normal(x=(2, 3, 4, 5)))),
         kink="relu'(0) = 0, as torch.relu has it",
-        slips={
-            "the mask is turned around: gradient where x is negative": lambda x: F.relu(x).detach() - F.relu(-x),
-            "dout is passed on unmasked": lambda x: F.relu(x).detach() + x - x.detach(),
-        },
+        slips=dense.RELU,
     ),
     _elementwise(
         name="leaky_relu",
@@ -115,6 +114,7 @@ DENSE: tuple[Layer, ...] = (
             Case(name="slope 0.2", inputs=normal(x=(6, 7)), options={"negative_slope": 0.2}),
         ),
         kink="leaky_relu'(0) = the negative slope, as torch has it",
+        slips=dense.LEAKY_RELU,
     ),
     _elementwise(
         name="sigmoid",
@@ -124,18 +124,14 @@ DENSE: tuple[Layer, ...] = (
             Case(name="the left tail", inputs=lambda rng: {"x": rng.uniform(-18, -12, (6, 7))}),
         ),
         analytic=True,
-        slips={
-            "1 - out stands where out * (1 - out) is due": lambda x: with_slope(
-                torch.sigmoid(x), 1 - torch.sigmoid(x), x
-            )
-        },
+        slips=dense.SIGMOID,
     ),
     _elementwise(
         name="tanh",
         torch=torch.tanh,
         cases=(Case(name="x (N, D)", inputs=normal(x=(6, 7))),),
         analytic=True,
-        slips={"1 - out stands where 1 - out^2 is due": lambda x: with_slope(torch.tanh(x), 1 - torch.tanh(x), x)},
+        slips=dense.TANH,
     ),
     Layer(
         name="affine_relu",
@@ -148,6 +144,7 @@ DENSE: tuple[Layer, ...] = (
         kink="relu'(0) = 0, as torch.relu has it",
         corners=("zeros", "one row", "empty"),
         shapes=AFFINE_SHAPES,
+        slips=dense.AFFINE_RELU,
         errors={"w with a row too few": no_last_feature},
         unfit={"x without axes": lambda inputs: {**inputs, "x": inputs["x"].ravel()[0], "w": inputs["w"][:1]}},
     ),
@@ -162,6 +159,7 @@ DENSE: tuple[Layer, ...] = (
         ),
         batched=("x", "mask"),
         shapes=_any_rank(masked),
+        slips=dense.DROPOUT,
         analytic=True,
         corners=("zeros", "huge", "tiny", "one row", "empty"),
     ),

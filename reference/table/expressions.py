@@ -5,6 +5,7 @@ An expression takes tensors by position and options by keyword. A slip is what p
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -118,23 +119,6 @@ def batchnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> T
     return F.batch_norm(x, None, None, gamma.contiguous(), beta, training=True, eps=eps)
 
 
-def batchnorm_constants(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    mean, var = x.mean(0).detach(), x.var(0, correction=0).detach()
-    return (x - mean) / torch.sqrt(var + eps) * gamma + beta
-
-
-def batchnorm_no_variance_path(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return (x - x.mean(0)) / torch.sqrt(x.var(0, correction=0).detach() + eps) * gamma + beta
-
-
-def batchnorm_unbiased(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return (x - x.mean(0)) / torch.sqrt(x.var(0) + eps) * gamma + beta
-
-
-def batchnorm_eps_outside(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return (x - x.mean(0)) / (torch.sqrt(x.var(0, correction=0)) + eps) * gamma + beta
-
-
 def batchnorm_inference(
     x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, var: Tensor, *, eps: float = 1e-5
 ) -> Tensor:
@@ -183,19 +167,6 @@ def batchnorm_running_over_pixels(*, biased: bool) -> Expression:
         return expression(_pixels(x), *kept, momentum=momentum)
 
     return running
-
-
-def layernorm_over_rows(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return batchnorm(x, gamma, beta, eps=eps)
-
-
-def layernorm_unbiased(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return (x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, keepdim=True) + eps) * gamma + beta
-
-
-def layernorm_constants(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    mean, var = x.mean(1, keepdim=True).detach(), x.var(1, correction=0, keepdim=True).detach()
-    return (x - mean) / torch.sqrt(var + eps) * gamma + beta
 
 
 def _standardised(rows: Tensor, eps: float) -> Tensor:
@@ -282,14 +253,20 @@ def net_loss(name: str, *keys: str, loss: str = "softmax") -> Expression:
     return expression
 
 
-def without_half(expression: Expression) -> Mapping[str, Expression]:
-    """The convention, official in some years of CS231n, that regularises by reg * sum(W^2)."""
+@dataclass(frozen=True, slots=True)
+class WithoutHalf:
+    """An expression that regularises by reg * sum(W^2), from one that takes half of that."""
 
-    def whole(*tensors: Tensor, reg: float = 0.0, **options: Any) -> Tensor:
-        found: Tensor = expression(*tensors, reg=2 * reg, **options)
+    expression: Expression
+
+    def __call__(self, *tensors: Tensor, reg: float = 0.0, **options: Any) -> Tensor:
+        found: Tensor = self.expression(*tensors, reg=2 * reg, **options)
         return found
 
-    return {"regularised by reg * sum(W^2), without the 1/2": whole}
+
+def without_half(expression: Expression) -> Mapping[str, Expression]:
+    """The convention, official in some years of CS231n, that regularises by reg * sum(W^2)."""
+    return {"regularised by reg * sum(W^2), without the 1/2": WithoutHalf(expression)}
 
 
 def windows_leave(kernel: Callable[[Inputs, Mapping[str, Any]], tuple[int, int]]) -> Callable[..., bool]:

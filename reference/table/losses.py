@@ -13,10 +13,9 @@ from scratchproof.table.expressions import (
     normal,
     scores_and_labels,
     sure_logits,
-    svm_margins,
-    svm_no_right_class,
 )
 from scratchproof.table.layer import Case, Layer, Shapes
+from scratchproof.table.slips import losses
 
 _LABELS_BELOW = {"a negative label": label_negative, "a label too few": label_missing}
 _LABELS = {"a label as large as the number of classes": label_too_large, **_LABELS_BELOW}
@@ -48,12 +47,7 @@ LOSSES: tuple[Layer, ...] = (
     _loss(
         name="softmax_loss",
         torch=F.cross_entropy,
-        slips={
-            "the gradient lacks the -1 of the right class": lambda x, y: (
-                (x.logsumexp(1).sum() - x.gather(1, y[:, None]).sum().detach()) / len(y)
-            ),
-            "divided by the number of classes too": lambda x, y: F.cross_entropy(x, y) / x.shape[1],
-        },
+        slips=losses.SOFTMAX,
         cases=(Case(name="x (N, C)", inputs=scores_and_labels(7, 5)),),
         batched=("x", "y"),
         shapes=_SCORES,
@@ -65,17 +59,14 @@ LOSSES: tuple[Layer, ...] = (
         cases=(Case(name="x (N, C)", inputs=scores_and_labels(7, 5)),),
         batched=("x", "y"),
         kink="a margin of exactly 0 passes no gradient, as torch.relu has it",
-        slips={
-            "the right class counts its own margin of 1": lambda x, y: svm_margins(x, y).sum() / len(y),
-            "the right class gets no gradient": svm_no_right_class,
-            "divided by the number of classes too": lambda x, y: nets.svm(x, y) / x.shape[1],
-        },
+        slips=losses.SVM,
         shapes=_SCORES,
         errors=_LABELS,
     ),
     _loss(
         name="logistic_loss",
         torch=nets.logistic,
+        slips=losses.LOGISTIC,
         cases=(
             Case(name="logits (N,)", inputs=logits_and_labels(11)),
             Case(name="sure and right", inputs=sure_logits(11)),
@@ -87,6 +78,7 @@ LOSSES: tuple[Layer, ...] = (
     _loss(
         name="squared_loss",
         torch=lambda x, y: F.mse_loss(x, y, reduction="sum") / (2 * len(x)),
+        slips=losses.SQUARED,
         cases=(Case(name="x (N, D)", inputs=normal(x=(6, 5), y=(6, 5))),),
         batched=("x", "y"),
         constant=("y",),

@@ -20,6 +20,7 @@ from scratchproof.table.expressions import (
     without_half,
 )
 from scratchproof.table.layer import Case, Layer, Shapes
+from scratchproof.table.slips import nets
 from scratchproof.vjp import Inputs
 
 _LINEAR = ("X", "y", "W", "b")
@@ -99,6 +100,7 @@ NETS: tuple[Layer, ...] = (
         torch=net_loss("two_layer", *_TWO_LAYER),
         conventions=without_half(net_loss("two_layer", *_TWO_LAYER)),
         scores=net_scores("two_layer", *_TWO_LAYER),
+        slips=nets.SHARED,
         sizes=_two_layer_sizes,
         shapes=Shapes(
             letters={"N": (1, 2, 3, 130), "D": (1, 2, 5, 7, 1030), "H": (1, 2, 5, 40), "C": (2, 3, 10, 12)},
@@ -120,6 +122,7 @@ NETS: tuple[Layer, ...] = (
         name="LinearClassifier",
         torch=net_loss("linear", "X", "y", "W", "b"),
         conventions=without_half(net_loss("linear", "X", "y", "W", "b")),
+        slips=nets.LINEAR,
         shapes=Shapes(
             letters={"N": (1, 2, 3, 130), "D": (1, 2, 5, 7, 1030), "C": (2, 3, 10, 12)},
             inputs=lambda N, D, C: net_inputs((N, D), C, W=(D, C), b=(C,)),
@@ -147,6 +150,7 @@ NETS: tuple[Layer, ...] = (
         name="XorNet",
         torch=net_loss("xor", *_TWO_LAYER, loss="logistic"),
         scores=net_scores("xor", *_TWO_LAYER),
+        slips=nets.XOR,
         sizes=_xor_sizes,
         shapes=Shapes(
             letters={"N": (1, 2, 3, 130), "H": (1, 2, 5, 40)},
@@ -164,6 +168,7 @@ NETS: tuple[Layer, ...] = (
         name="ConvNet",
         torch=net_loss("convnet", *_THREE_LAYER),
         conventions=without_half(net_loss("convnet", *_THREE_LAYER)),
+        slips=nets.CONVNET,
         leftovers=lambda inputs, _: any(size % 2 for size in inputs["X"].shape[2:]),
         scores=net_scores("convnet", *_THREE_LAYER),
         sizes=_conv_net_sizes,

@@ -5,24 +5,18 @@ from collections.abc import Callable, Sequence
 from scratchproof.table.expressions import (
     Sampler,
     batchnorm,
-    batchnorm_constants,
-    batchnorm_eps_outside,
     batchnorm_inference,
-    batchnorm_no_variance_path,
     batchnorm_running,
     batchnorm_running_biased,
     batchnorm_running_over_N,
-    batchnorm_unbiased,
     layernorm,
-    layernorm_constants,
-    layernorm_over_rows,
-    layernorm_unbiased,
     normal,
     spatial_batchnorm,
     spatial_groupnorm,
     with_running,
 )
 from scratchproof.table.layer import Case, Layer, Shapes
+from scratchproof.table.slips import images, modes, norms
 
 
 def _affine(*, x: tuple[int, ...]) -> Sampler:
@@ -79,12 +73,7 @@ NORMS: tuple[Layer, ...] = (
         analytic=True,
         corners=("zeros", "integers", "offset", "tiny"),
         shapes=_rows(lambda N, D: _affine(x=(N, D))),
-        slips={
-            "the mean and the variance are treated as constants in backward": batchnorm_constants,
-            "the gradient's way through the variance is missing": batchnorm_no_variance_path,
-            "the variance is divided by N - 1: the biased one normalises": batchnorm_unbiased,
-            "eps is added outside the root": batchnorm_eps_outside,
-        },
+        slips=norms.BATCHNORM,
     ),
     Layer(
         name="batchnorm_inference",
@@ -96,6 +85,7 @@ NORMS: tuple[Layer, ...] = (
         analytic=True,
         corners=("zeros", "one row", "empty"),
         shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta")),
+        slips={**modes.INFERENCE, **modes.INFERENCE_BACKWARD},
     ),
     Layer(
         name="batchnorm_running",
@@ -108,6 +98,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="momentum 0.6", inputs=with_running(9, 5), options={"momentum": 0.6}),
         ),
         shapes=_rows(lambda N, D: with_running(N, D)),
+        slips=modes.RUNNING,
     ),
     Layer(
         name="batchnorm.training_mode",
@@ -124,6 +115,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),
             Case(name="momentum 0.6", inputs=with_running(9, 5, "gamma", "beta"), options={"momentum": 0.6}),
         ),
+        slips=modes.RUNNING,
     ),
     Layer(
         name="batchnorm.test_mode",
@@ -134,6 +126,7 @@ NORMS: tuple[Layer, ...] = (
         cases=(Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),),
         constant=("running_mean", "running_var"),
         corners=("one row",),
+        slips=modes.INFERENCE,
     ),
     Layer(
         name="layernorm",
@@ -147,11 +140,7 @@ NORMS: tuple[Layer, ...] = (
         analytic=True,
         corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         shapes=_rows(lambda N, D: _affine(x=(N, D)), rows=(1, 2, 3, 7, 130)),
-        slips={
-            "the mean and the variance are those of the batch, not of the row": layernorm_over_rows,
-            "the mean and the variance are treated as constants in backward": layernorm_constants,
-            "the variance is divided by D - 1: the biased one normalises": layernorm_unbiased,
-        },
+        slips=norms.LAYERNORM,
     ),
     Layer(
         name="spatial_batchnorm",
@@ -171,6 +160,7 @@ NORMS: tuple[Layer, ...] = (
             legal=lambda N, C, H, W: N * H * W > 1 and N * C * H * W <= 2000,
             notable=_IMAGES,
         ),
+        slips=images.SPATIAL_BATCHNORM,
     ),
     Layer(
         name="spatial_groupnorm",
@@ -200,5 +190,6 @@ NORMS: tuple[Layer, ...] = (
                 "one pixel": lambda H, W, **_: H == W == 1,
             },
         ),
+        slips=images.GROUPNORM,
     ),
 )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scratchproof.table.expressions import Rng, Sampler
 from scratchproof.table.layer import Case, Layer, Shapes
+from scratchproof.table.slips import rules
 from scratchproof.vjp import Inputs
 
 
@@ -99,12 +100,14 @@ RULES: tuple[Layer, ...] = (
         name="sgd",
         unfit_options=_RATE,
         torch=sgd,
+        slips=rules.SGD,
         cases=(_DEFAULTS, Case(name="rate 0.5", inputs=_steps(4, (3, 2)), options={"learning_rate": 0.5})),
     ),
     _rule(
         name="sgd_momentum",
         unfit_options=(*_RATE, *_share("momentum")),
         torch=sgd_momentum,
+        slips=rules.SGD_MOMENTUM,
         cases=(
             _DEFAULTS,
             Case(
@@ -118,6 +121,7 @@ RULES: tuple[Layer, ...] = (
         name="rmsprop",
         unfit_options=(*_RATE, *_share("decay_rate"), *_positive("epsilon")),
         torch=rmsprop,
+        slips=rules.RMSPROP,
         cases=(
             _DEFAULTS,
             Case(
@@ -133,6 +137,7 @@ RULES: tuple[Layer, ...] = (
         name="adam",
         unfit_options=(*_RATE, *_share("beta1"), *_share("beta2"), *_positive("epsilon")),
         torch=adam,
+        slips=rules.ADAM,
         cases=(
             _DEFAULTS,
             Case(

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from torch.nn import functional as F
 
-from scratchproof.table.expressions import max_pool_all_ties, max_pool_shared, normal, pooling, windows_leave
+from scratchproof.table.expressions import normal, pooling, windows_leave
 from scratchproof.table.layer import Case, Layer, Shapes
+from scratchproof.table.slips import windows
 
 _POOL_CASES = (
     Case(name="2x2", inputs=normal(x=(2, 3, 6, 8))),
@@ -117,11 +118,7 @@ WINDOWS: tuple[Layer, ...] = (
         analytic=True,
         corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         shapes=_CONV_SHAPES,
-        slips={
-            "the kernel is flipped: a true convolution where cross-correlation is due": (
-                lambda x, w, b, *, stride=1, pad=0: F.conv2d(x, w.flip(2, 3), b, stride, pad)
-            ),
-        },
+        slips=windows.CONV,
         errors={"w for another number of channels": lambda inputs: {**inputs, "w": inputs["w"][:, :-1]}},
         unfit={
             "an image lower than the kernel": lambda inputs: {**inputs, "x": inputs["x"][:, :, :2]},
@@ -149,10 +146,7 @@ WINDOWS: tuple[Layer, ...] = (
         shapes=_POOL_SHAPES,
         kink="of equal maxima the first in the window gets the gradient, as torch has it",
         corners=("zeros", "integers", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
-        slips={
-            "every one of several equal maxima gets the whole gradient": max_pool_all_ties,
-            "the gradient is shared over the window, as average pooling does": max_pool_shared,
-        },
+        slips=windows.MAX_POOL,
     ),
     Layer(
         name="avg_pool",
@@ -162,6 +156,7 @@ WINDOWS: tuple[Layer, ...] = (
         torch=pooling(F.avg_pool2d),
         cases=_POOL_CASES,
         shapes=_POOL_SHAPES,
+        slips=windows.AVG_POOL,
         analytic=True,
         corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
     ),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scratchproof.exam.causes.explain import explained
 from scratchproof.exam.compare import Comparison, Result, Severity, Verdict, compare
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import judge, verdict_of
@@ -168,7 +169,8 @@ class Tracer:
         )
         if self.subject.function(step.layer, step.case(), self.precision) is None:
             raise SubjectError(f"{self.subject.name} has no {step.layer.name}, which {self.net} needs")
-        for result in judge(exam, trial, "teacher-forced"):
+        exam.results = list(judge(exam, trial, "teacher-forced"))
+        for result in explained(exam):
             yield f"{step.path}.{result.quantity}", result
 
     def _inputs(self, step: Step, x: Array | None = None) -> Inputs:

@@ -23,6 +23,8 @@ from scratchproof.table.expressions import (
 )
 from scratchproof.table.layer import Case, Layer
 from scratchproof.table.norms import NORMS
+from scratchproof.table.slips import dense, images, losses, modes, nets
+from scratchproof.table.slips import recurrent as steps
 from scratchproof.vjp import Inputs
 
 _ROWS = {layer.name: layer for layer in (*DENSE, *NORMS)}
@@ -78,13 +80,17 @@ _classifier = partial(
     ),
 )
 _softmax = partial(
-    _classifier, torch=recurrent.softmax_linear_loss, conventions=without_half(recurrent.softmax_linear_loss)
+    _classifier,
+    torch=recurrent.softmax_linear_loss,
+    conventions=without_half(recurrent.softmax_linear_loss),
+    slips=losses.of_classifier("softmax"),
 )
 _svm = partial(
     _classifier,
     torch=recurrent.svm_linear_loss,
     conventions=without_half(recurrent.svm_linear_loss),
     kink="a margin of exactly 0 passes no gradient, as torch.relu has it",
+    slips=losses.of_classifier("svm"),
 )
 _HIDDEN = {"W1": (11, 5), "b1": (5,)}, {"W2": (5, 6), "b2": (6,)}, {"W3": (6, 3), "b3": (3,)}
 _NORMED = {"gamma1": (5,), "beta1": (5,)}, {"gamma2": (6,), "beta2": (6,)}
@@ -130,6 +136,7 @@ CS231N: tuple[Layer, ...] = (
             )
         },
         cases=(Case(name="images", inputs=_images_with_running, options={"momentum": 0.6}),),
+        slips=modes.SPATIAL_RUNNING,
     ),
     Layer(
         name="spatial_batchnorm.test_mode",
@@ -139,6 +146,7 @@ CS231N: tuple[Layer, ...] = (
         torch=pixels_of(batchnorm_inference),
         constant=("running_mean", "running_var"),
         cases=(Case(name="images", inputs=_images_with_running),),
+        slips=modes.SPATIAL_INFERENCE,
     ),
     Layer(
         name="spatial_groupnorm.of_images",
@@ -156,6 +164,7 @@ CS231N: tuple[Layer, ...] = (
             ),
         ),
         analytic=True,
+        slips=images.GROUPNORM,
     ),
     Layer(
         name="dropout.training_mode",
@@ -168,6 +177,7 @@ CS231N: tuple[Layer, ...] = (
         torch=dropout,
         cases=tuple(Case(name=f"keep {p}", inputs=_with_mask, options={"p": p}) for p in (0.7, 0.4)),
         batched=("x", "mask"),
+        slips=dense.DROPOUT,
     ),
     Layer(
         name="dropout.test_mode",
@@ -177,13 +187,19 @@ CS231N: tuple[Layer, ...] = (
         mode="test",
         torch=_same,
         cases=(Case(name="the identity", inputs=_not_zero, options={"p": 0.7}),),
+        slips=dense.DROPOUT_TEST,
     ),
-    _deep(name="FullyConnectedNet", of="", cases=_deep_cases(_PLAIN), scores=recurrent.deep_scores),
-    _deep(name="FullyConnectedNet.batchnorm", cases=_deep_cases(_NORMALISED, normalization="batchnorm")),
+    _deep(name="FullyConnectedNet", of="", cases=_deep_cases(_PLAIN), scores=recurrent.deep_scores, slips=nets.SHARED),
+    _deep(
+        name="FullyConnectedNet.batchnorm",
+        cases=_deep_cases(_NORMALISED, normalization="batchnorm"),
+        slips=nets.NORMED,
+    ),
     _deep(
         name="FullyConnectedNet.layernorm",
         cases=_deep_cases(_NORMALISED, normalization="layernorm"),
         scores=partial(recurrent.deep_scores, normalization="layernorm"),
+        slips=nets.NORMED,
     ),
     _deep(
         name="FullyConnectedNet.dropout",
@@ -194,18 +210,21 @@ CS231N: tuple[Layer, ...] = (
     _recurrent(
         name="rnn_step",
         torch=recurrent.rnn_step,
+        slips=steps.RNN_STEP,
         cases=(Case(name="N 2, D 4, H 3", inputs=normal(x=(2, 4), prev_h=(2, 3), **_PLAIN_STEP)),),
         batched=("x", "prev_h"),
     ),
     _recurrent(
         name="rnn",
         torch=recurrent.rnn,
+        slips=steps.RNN,
         cases=(Case(name="N 2, T 5, D 4, H 3", inputs=normal(x=(2, 5, 4), h0=(2, 3), **_PLAIN_STEP)),),
         batched=("x", "h0"),
     ),
     _recurrent(
         name="lstm_step",
         torch=recurrent.lstm_step,
+        slips=steps.LSTM_STEP,
         outputs=("next_h", "next_c"),
         cases=(Case(name="N 2, D 4, H 3", inputs=normal(x=(2, 4), prev_h=(2, 3), prev_c=(2, 3), **_GATES)),),
         batched=("x", "prev_h", "prev_c"),
@@ -213,6 +232,7 @@ CS231N: tuple[Layer, ...] = (
     _recurrent(
         name="lstm",
         torch=recurrent.lstm,
+        slips=steps.LSTM,
         cases=(Case(name="N 2, T 5, D 4, H 3", inputs=normal(x=(2, 5, 4), h0=(2, 3), **_GATES)),),
         batched=("x", "h0"),
     ),
@@ -225,12 +245,14 @@ CS231N: tuple[Layer, ...] = (
         name="word_embedding",
         kind="pair",
         torch=lambda x, W: W[x],
+        slips=steps.WORD_EMBEDDING,
         cases=(Case(name="N 2, T 6, V 5, D 3", inputs=_words),),
     ),
     Layer(
         name="temporal_softmax_loss",
         kind="loss",
         torch=recurrent.temporal_softmax,
+        slips=steps.TEMPORAL_SOFTMAX,
         batched=("x", "y", "mask"),
         cases=(Case(name="N 3, T 4, V 5", inputs=_captions),),
     ),

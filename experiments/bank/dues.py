@@ -1,0 +1,3 @@
+"""The words that a right cause of each named mistake holds."""
+
+DUES: dict[tuple[str, str], str] = {}

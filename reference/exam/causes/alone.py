@@ -1,0 +1,139 @@
+"""Mistakes that speak of one array alone: its scale, its shape, the axes over which it is summed."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain, combinations
+from typing import TypeAlias
+
+import numpy as np
+
+from scratchproof.exam.causes.evidence import Item
+from scratchproof.exam.causes.regularisation import of_regularisation
+from scratchproof.exam.exam import Trial
+from scratchproof.vjp import ONLY, Array, answer, from_torch
+
+Suspicion: TypeAlias = Callable[[Item], Iterator[tuple[str, Array]]]
+"""Sentences, {N} standing for the number of rows, each with what the array would be."""
+
+
+def suspected(item: Item) -> Iterator[tuple[str, Array]]:
+    """Every mistake in one array, by its sentence."""
+    for suspicion in SUSPICIONS:
+        yield from suspicion(item)
+
+
+def rows(trial: Trial) -> int:
+    """The number of rows, N."""
+    return len(trial.inputs[trial.layer.data])
+
+
+def _scales(item: Item) -> Iterator[tuple[str, Array]]:
+    expected, count = item.expected.astype(np.float64), rows(item.trial)
+    yield "its sign is flipped", -expected
+    yield "it is {N} times too large, N being {N}: the division by N is missing", count * expected
+    yield "it is {N} times too small, N being {N}: divided by N once too often", expected / max(1, count)
+    yield "it is twice the right result: a factor 1/2 is missing", 2 * expected
+    yield "it is half the right result: a factor 1/2 too many", expected / 2
+    yield "it is 1 - the right result", 1 - expected
+    yield "it is the square of the right result", expected * expected
+    yield "it is the absolute value of the right result", np.abs(expected)
+    with np.errstate(all="ignore"):
+        yield "it is the root of the right result", np.sqrt(np.maximum(expected, 0))
+        yield "it is the reciprocal of the right result", 1 / expected
+
+
+def _shapes(item: Item) -> Iterator[tuple[str, Array]]:
+    expected = item.expected
+    if expected.ndim == 2:
+        yield "it is the transpose of the right result", expected.T
+        yield "it is the transpose of the right result, read in the right shape", expected.T.reshape(expected.shape)
+    if expected.ndim == 1:
+        yield "it has an axis too many: the sum over rows kept its axis (keepdims=True)", expected[None]
+        yield "it has an axis too many: a column where a vector is due", expected[:, None]
+        yield "it is summed over everything instead of over rows alone", np.asarray(expected.sum())
+    if expected.ndim == 4:
+        yield "its kernel is flipped: true convolution where cross-correlation is due", expected[:, :, ::-1, ::-1]
+        yield "its height and width are swapped", expected.swapaxes(2, 3)
+        yield "its first two axes are swapped", expected.swapaxes(0, 1)
+        last = np.moveaxis(expected, 1, 3)
+        yield "its channels are moved to the last axis and not back", last
+        yield (
+            "its channels are moved to the last axis, and that is reshaped, not transposed, back",
+            _like(last, expected),
+        )
+        first = expected.reshape(*(expected.shape[i] for i in (0, 2, 3, 1)))
+        yield "it is reshaped where its channels are to be moved by a transpose", np.moveaxis(first, 3, 1)
+    if expected.ndim > 2:
+        yield "it is still flat, (N, D): not given the shape of its input again", expected.reshape(len(expected), -1)
+    for axis in range(expected.ndim if expected.ndim > 1 or expected.size > 3 else 0):
+        yield f"it is in reversed order along axis {axis}", np.flip(expected, axis)
+        yield f"it is the running sum of the right result along axis {axis}", np.cumsum(expected, axis)
+        yield f"it is shifted by one along axis {axis}", np.roll(expected, 1, axis)
+        yield f"it is shifted by one along axis {axis}", np.roll(expected, -1, axis)
+
+
+def _like(array: Array, other: Array) -> Array:
+    return array.reshape(other.shape)
+
+
+def _sums(item: Item) -> Iterator[tuple[str, Array]]:
+    """A gradient that should be dout summed over some axes: over others, or averaged."""
+    trial, (quantity, index) = item.trial, item.place
+    dout = None if quantity in trial.outputs else trial.cotangents[index].get(ONLY)
+    if dout is None or not 1 <= dout.ndim <= 4:
+        return
+    every = range(dout.ndim)
+    subsets = list(chain.from_iterable(combinations(every, count) for count in range(1, dout.ndim + 1)))
+    due = [axes for axes in subsets if np.array_equal(dout.sum(axes).shape, item.expected.shape)]
+    due = [axes for axes in due if not item.changed(dout.sum(axes))]
+    if not due:
+        return
+    yield f"dout is averaged over {_axes(due[0])}, where its sum is due", dout.mean(due[0])
+    for axes in subsets:
+        if axes != due[0]:
+            yield f"dout is summed over {_axes(axes)}, where {_axes(due[0])} is due", dout.sum(axes)
+    for axis in due[0] if len(due[0]) > 1 else ():
+        rest = tuple(a - (a > axis) for a in due[0] if a != axis)
+        sentence = f"dout is averaged over axis {axis}, over which its sum is due"
+        yield sentence, dout.mean(axis).sum(rest)
+
+
+def _axes(axes: tuple[int, ...]) -> str:
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
+
+
+def _others(item: Item) -> Iterator[tuple[str, Array]]:
+    """What stands where something else is due: another gradient, an input, dout itself."""
+    trial, (quantity, index) = item.trial, item.place
+    if quantity in trial.outputs:
+        for name, value in trial.inputs.items():
+            if value.shape == item.expected.shape:
+                yield f"it is {name} itself, unchanged", value
+        return
+    for name, value in trial.truth.grads[index].items():
+        if f"d{name}" != quantity:
+            yield f"it is what d{name} should be", value
+    for name, value in trial.inputs.items():
+        yield f"it is {name} itself, not a gradient", value
+    if trial.layer.kind in ("pair", "function", "drawn"):
+        for dout in trial.cotangents[index].values():
+            if dout.shape == item.expected.shape:
+                yield "dout is passed on unchanged: the layer's own derivative is missing", dout
+                yield "the mask was made from dout, not from the input", np.maximum(dout, 0)
+                yield "it is the derivative times dout twice", item.expected * dout
+
+
+def _cut(item: Item) -> Iterator[tuple[str, Array]]:
+    """The gradient of a convolution's data, cut out of the padded one as it should not be."""
+    trial, (quantity, index) = item.trial, item.place
+    if not trial.layer.convolution or quantity != f"d{trial.layer.data}":
+        return
+    pad = trial.case.options.get("pad", 0)
+    padded = np.pad(item.expected, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    yield "it is cut out by [pad:-pad], which is empty where pad is 0", padded[:, :, pad:-pad, pad:-pad]
+    x = np.pad(trial.inputs[trial.layer.data], ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    unpadded = from_torch(trial.layer.torch, constant=trial.layer.constant, options={**trial.case.options, "pad": 0})
+    found = answer(unpadded, {**trial.inputs, trial.layer.data: x}, trial.cotangents[index : index + 1])
+    yield "its padding is not stripped", found.grads[0][trial.layer.data]
+
+
+SUSPICIONS: tuple[Suspicion, ...] = (of_regularisation, _cut, _sums, _scales, _shapes, _others)

@@ -1,0 +1,171 @@
+"""From what was seen to the cause of each wrong result: the mistake that reproduces it, or what is known of it.
+
+A mistake explains a quantity if it gives, in every trial, what the subject gave, and in one at least something else
+than is due. What also explains everything else that it changes comes first. Several that fit equally are told so.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from scratchproof.exam.causes.alone import rows, suspected
+from scratchproof.exam.causes.evidence import Item, Place, belonging, items
+from scratchproof.exam.causes.facts import facts
+from scratchproof.exam.causes.whole import SELDOM, Mistake, given, mistakes
+from scratchproof.exam.compare import Result, Verdict
+from scratchproof.exam.exam import Exam, Seen
+from scratchproof.vjp import Array
+
+MOST = 3  # so many causes that fit equally are told
+
+
+class Candidate(NamedTuple):
+    """A sentence that explains a quantity. rank: the lower, the better it fits."""
+
+    rank: tuple[int, ...]
+    sentence: str
+
+
+def explained(exam: Exam) -> list[Result]:
+    """The exam's results, those that are wrong with their cause where one is known, or with what is known."""
+    readings: dict[tuple[str, str], Reading] = {}
+
+    def caused(result: Result) -> Result:
+        key = (result.check, result.case)
+        if result.verdict is Verdict.PASS or result.cause or not result.quantity:
+            return result
+        if key not in readings:
+            readings[key] = Reading(belonging(exam, *key))
+        return replace(result, cause=readings[key].cause(result.quantity, result.case))
+
+    return [caused(result) for result in exam.results]
+
+
+class Reading:
+    """What some trials say together."""
+
+    def __init__(self, seen: Sequence[Seen]) -> None:
+        self.seen = seen
+        self.by_quantity: dict[str, list[Item]] = {}
+        self.whole: list[tuple[Mistake, Standing]] | None = None
+
+    def cause(self, quantity: str, case: str) -> str:
+        """A sentence on why the quantity is wrong in a case; empty where nothing is known."""
+        here = [item for item in self.items(quantity) if item.trial.name == case]
+        if not here:
+            return ""
+        found = sorted(self.candidates(quantity)) if self.telling(quantity) else []
+        best = list(dict.fromkeys(one.sentence for one in found if one.rank == found[0].rank))
+        if best:
+            first = next((item for item in here if item.wrong), here[0])
+            return _joined([_filled(sentence, first) for sentence in best])
+        return facts(here, [item for one in self.outputs() for item in self.items(one)])
+
+    def items(self, quantity: str) -> list[Item]:
+        if quantity not in self.by_quantity:
+            self.by_quantity[quantity] = items(self.seen, quantity)
+        return self.by_quantity[quantity]
+
+    def outputs(self) -> list[str]:
+        return list(self.seen[0].trial.outputs)
+
+    def telling(self, quantity: str) -> list[Item]:
+        """The items from which something can be concluded; none if none of them is wrong."""
+        found = [item for item in self.items(quantity) if item.speaks]
+        return found if any(item.wrong for item in found) else []
+
+    def candidates(self, quantity: str) -> Iterator[Candidate]:
+        for mistake, standing in self.standings():
+            if quantity in standing.explains:
+                partly = bool(standing.contradicted)
+                rank = (mistake.rank, int(partly), -len(standing.explains))
+                yield Candidate(rank, f"{self._way(quantity) if partly else ''}{mistake.sentence}")
+        for sentence in self._alone(quantity):
+            yield Candidate((1, 0, -1), sentence)
+
+    def standings(self) -> "list[tuple[Mistake, Standing]]":
+        if self.whole is None:
+            found = ((mistake, self._standing(mistake)) for mistake in mistakes(self.seen[0].trial.layer))
+            self.whole = [(mistake, standing) for mistake, standing in found if self._counts(mistake, standing)]
+        return self.whole
+
+    def _counts(self, mistake: Mistake, standing: "Standing") -> bool:
+        """Whether it explains anything; what is seldom done must explain all that it changes, or an output."""
+        if mistake.rank < SELDOM or not standing.contradicted:
+            return bool(standing.explains)
+        return bool(standing.explains.intersection(self.outputs()))
+
+    def _standing(self, mistake: Mistake) -> "Standing":
+        explains, contradicted = set(), set()
+        for quantity in self._quantities():
+            found = self.items(quantity)
+            said = [(item, made) for item in found if (made := given(mistake, item.trial).get(item.place)) is not None]
+            if not any(item.changed(made, clearly=mistake.rank > 0) for item, made in said):
+                continue
+            telling = self.telling(quantity)
+            if telling and _fits(telling, {(item.trial.name, item.place): made for item, made in said}):
+                explains.add(quantity)
+            else:
+                contradicted.add(quantity)
+        return Standing(frozenset(explains), frozenset(contradicted))
+
+    def _alone(self, quantity: str) -> Iterator[str]:
+        """The sentences about this array alone that hold in every trial."""
+        telling = [item for item in self.telling(quantity) if item.expected.dtype.kind == "f"]
+        said = [list(suspected(item)) for item in telling]
+        for sentence in dict.fromkeys(sentence for one in said for sentence, _ in one):
+            for made in zip(*(_all_of(sentence, one) for one in said), strict=False):
+                pairs = [(item, one) for item, one in zip(telling, made, strict=True) if one is not None]
+                if not any(item.changed(one, clearly=True) for item, one in pairs):
+                    continue
+                if _fits(telling, {(item.trial.name, item.place): one for item, one in pairs}):
+                    yield sentence
+                    break
+
+    def _quantities(self) -> list[str]:
+        trial = self.seen[0].trial
+        return [*trial.outputs, *(f"d{name}" for name in (trial.truth.grads[0] if trial.truth.grads else ()))]
+
+    def _way(self, quantity: str) -> str:
+        return "in forward, " if quantity in self.outputs() else "in backward, "
+
+
+class Standing(NamedTuple):
+    """How a mistake stands to what was seen. contradicted: what it changes, but not to what was given."""
+
+    explains: frozenset[str]
+    contradicted: frozenset[str]
+
+
+def _fits(found: Sequence[Item], made: dict[tuple[str, Place], Array]) -> bool:
+    """Whether a mistake gives all that was given, and shows.
+
+    What it says nothing of must be right, or of another shape: where a mistake makes no sense, so does the result.
+    """
+    shows = False
+    for item in found:
+        mistaken = made.get((item.trial.name, item.place))
+        if mistaken is None:
+            if item.wrong and item.actual.shape == item.expected.shape:
+                return False
+        elif not item.reproduced(mistaken):
+            return False
+        else:
+            shows = shows or (item.wrong and item.changed(mistaken))
+    return shows
+
+
+def _all_of(sentence: str, said: list[tuple[str, Array]]) -> list[Array | None]:
+    """What a sentence would make of one item, in each of its variants."""
+    return [made for other, made in said if other == sentence] or [None]
+
+
+def _filled(sentence: str, item: Item) -> str:
+    return sentence.replace("{N}", str(rows(item.trial)))
+
+
+def _joined(sentences: list[str]) -> str:
+    if len(sentences) == 1:
+        return sentences[0]
+    more = f" (and {len(sentences) - MOST} more)" if len(sentences) > MOST else ""
+    return f"these fit equally: {'; or '.join(sentences[:MOST])}{more}"

@@ -1,0 +1,137 @@
+"""What is known of a wrong array where no mistake explains it: which elements are wrong, and how they lie to the truth.
+
+Each statement has been checked against the arrays.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from scratchproof.exam.causes.evidence import Item
+from scratchproof.vjp import Array
+
+KNOWN = "no known mistake fits; what is known: "
+FEW = 8  # so many indices are told one by one
+
+
+def facts(found: Sequence[Item], outputs: Sequence[Item]) -> str:
+    """One sentence about the first wrong item, or an empty string. outputs: what was seen of the outputs."""
+    item = next((item for item in found if item.wrong), None)
+    if item is None:
+        return ""
+    told = next(_told(item), "")
+    if item.place[0].startswith("d") and any(one.wrong and one.trial is item.trial for one in outputs):
+        told = (
+            f"{told}; the output is wrong already, and this may follow from it"
+            if told
+            else ("the output is wrong already, and this may follow from it")
+        )
+    return KNOWN + told if told else ""
+
+
+def _told(item: Item) -> Iterator[str]:
+    if item.actual.shape != item.expected.shape:
+        yield from _shape(item)
+        return
+    if item.expected.dtype.kind != "f":
+        return
+    with np.errstate(all="ignore"):
+        actual = item.actual.astype(np.float64)
+        bad = ~(np.abs(actual - item.expected) <= item.allowed) & ~(np.isnan(actual) & np.isnan(item.expected))
+    if actual.size > 1 and not actual.any():
+        yield "it is zero throughout"
+    elif not np.isfinite(actual[bad]).all():
+        yield f"{_kind(actual[bad])} where numbers are due, {_count(bad)}{_where(bad)}"
+    else:
+        yield from _pattern(item, actual, bad)
+
+
+def _shape(item: Item) -> Iterator[str]:
+    if item.actual.size == item.expected.size and item.actual.size > 1:
+        if np.allclose(item.actual.ravel(), item.expected.ravel(), rtol=0, atol=4 * item.allowed.max()):
+            yield "its numbers are right, in order, but not its shape"
+        elif _same_numbers(item.actual, item.expected, item.allowed):
+            yield "its numbers are right, but neither their order nor its shape"
+
+
+def _pattern(item: Item, actual: Array, bad: Array) -> Iterator[str]:
+    expected = item.expected
+    if expected.size > 3 and bad.all() and (factor := _factor(item, actual)):
+        yield f"it is {factor:.6g} times the right result throughout"
+    difference = (actual - expected)[bad]
+    spread = 8 * float(item.allowed.max())
+    if difference.size > 1 and np.ptp(difference) <= spread < abs(difference[0]) / 8:
+        yield f"{difference[0]:.6g} is added to {_count(bad)}{_where(bad)}"
+    if _clear(item, actual) and bad.sum() > 1 and _same_numbers(actual, expected, item.allowed):
+        yield f"its numbers are right, but {_count(bad)} are in another place{_where(bad)}"
+    if actual.size > 2 and (actual == actual.flat[0]).all():
+        yield f"every element is {actual.flat[0]:.6g}"
+    if (digits := _digits(item, actual)) > 4:
+        yield f"it is right to about {digits:.0f} digits of its largest element"
+    if bad.any():
+        what = "zero" if not actual[bad].any() else ""
+        what = what or ("of the opposite sign" if _near(actual[bad], -expected[bad], item.allowed[bad]) else "")
+        where = _where(bad)
+        if what or where:
+            yield f"{_count(bad)} are {what or 'wrong'}{where}"
+
+
+def _clear(item: Item, actual: Array) -> bool:
+    """Whether the largest error is far more than rounding."""
+    return item.speaks and float(np.abs(actual - item.expected).max()) > 1e3 * float(item.allowed.max())
+
+
+def _digits(item: Item, actual: Array) -> float:
+    """To how many digits of its largest element the array is right."""
+    worst = float(np.abs(actual - item.expected).max()) / (float(np.abs(item.expected).max()) or 1.0)
+    return -float(np.log10(worst)) if worst else np.inf
+
+
+def _factor(item: Item, actual: Array) -> float:
+    """The one factor by which every element is wrong, or 0."""
+    expected = item.expected
+    factor = float((actual * expected).sum() / (expected * expected).sum()) if expected.any() else 0.0
+    room = 8 * max(1.0, abs(factor)) * item.allowed
+    if not np.isfinite(factor) or not (np.abs(actual - factor * expected) <= room).all():
+        return 0.0
+    apart = abs(factor - 1) * float(np.abs(expected).max())
+    return factor if apart > 1e3 * float(item.allowed.max()) else 0.0
+
+
+def _where(bad: Array) -> str:
+    """Where the wrong elements lie, if that can be said in few words."""
+    if bad.all() or bad.ndim == 0:
+        return ""
+    for axis in range(bad.ndim):
+        others = tuple(a for a in range(bad.ndim) if a != axis)
+        touched, filled = bad.any(others), bad.all(others)
+        indices = np.flatnonzero(touched)
+        if len(indices) < bad.shape[axis] and len(indices) <= max(1, bad.shape[axis] // 2):
+            only = "all" if (touched == filled).all() else "all of them"
+            return f": {only} at {_listed(indices)} of axis {axis}"
+    if bad.ndim >= 2 and min(bad.shape[-2:]) > 2 and not bad[..., 1:-1, 1:-1].any():
+        return ": all at the border of the last two axes"
+    return ""
+
+
+def _listed(indices: Array) -> str:
+    shown = ", ".join(str(int(i)) for i in indices[:FEW])
+    noun = "index" if len(indices) == 1 else "indices"
+    return f"{noun} {shown}{', ...' if len(indices) > FEW else ''}"
+
+
+def _same_numbers(a: Array, b: Array, allowed: Array) -> bool:
+    return a.size > 1 and bool((np.abs(np.sort(a, None) - np.sort(b, None)) <= 4 * allowed.max()).all())
+
+
+def _near(a: Array, b: Array, allowed: Array) -> bool:
+    return bool((np.abs(a - b) <= 4 * allowed).all())
+
+
+def _kind(values: Array) -> str:
+    nan, inf = bool(np.isnan(values).any()), bool(np.isinf(values).any())
+    return "nan and infinities" if nan and inf else "nan" if nan else "infinities"
+
+
+def _count(bad: Array) -> str:
+    return f"{int(bad.sum())} of {bad.size} elements" if bad.size > 1 else "the number"
