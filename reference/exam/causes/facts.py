@@ -41,7 +41,7 @@ def _told(item: Item) -> Iterator[str]:
     if actual.size > 1 and not actual.any():
         yield "it is zero throughout"
     elif not np.isfinite(actual[bad]).all():
-        yield f"{_kind(actual[bad])} where numbers are due, {_count(bad)}{_where(bad)}"
+        yield f"{_kind(actual[bad])} where numbers are due, {_count(bad)}{_where(item, bad)}"
     else:
         yield from _pattern(item, actual, bad)
 
@@ -56,14 +56,14 @@ def _shape(item: Item) -> Iterator[str]:
 
 def _pattern(item: Item, actual: Array, bad: Array) -> Iterator[str]:
     expected = item.expected
-    if expected.size > 3 and bad.all() and (factor := _factor(item, actual)):
-        yield f"it is {factor:.6g} times the right result throughout"
+    if expected.size > 3 and 4 * bad.sum() > bad.size and (factor := _factor(item, actual)):
+        yield f"it is {_times(factor)} times the right result throughout"
     difference = (actual - expected)[bad]
     spread = 8 * float(item.allowed.max())
     if difference.size > 1 and np.ptp(difference) <= spread < abs(difference[0]) / 8:
-        yield f"{difference[0]:.6g} is added to {_count(bad)}{_where(bad)}"
+        yield f"{difference[0]:.6g} is added to {_count(bad)}{_where(item, bad)}"
     if _clear(item, actual) and bad.sum() > 1 and _same_numbers(actual, expected, item.allowed):
-        yield f"its numbers are right, but {_count(bad)} are in another place{_where(bad)}"
+        yield f"its numbers are right, but {_count(bad)} are in another place{_where(item, bad)}"
     if actual.size > 2 and (actual == actual.flat[0]).all():
         yield f"every element is {actual.flat[0]:.6g}"
     if (digits := _digits(item, actual)) > 4:
@@ -71,7 +71,7 @@ def _pattern(item: Item, actual: Array, bad: Array) -> Iterator[str]:
     if bad.any():
         what = "zero" if not actual[bad].any() else ""
         what = what or ("of the opposite sign" if _near(actual[bad], -expected[bad], item.allowed[bad]) else "")
-        where = _where(bad)
+        where = _where(item, bad)
         if what or where:
             yield f"{_count(bad)} are {what or 'wrong'}{where}"
 
@@ -87,6 +87,12 @@ def _digits(item: Item, actual: Array) -> float:
     return -float(np.log10(worst)) if worst else np.inf
 
 
+def _times(factor: float) -> str:
+    """The factor to six digits; one near 1 by how far it is from it."""
+    more = factor - 1
+    return f"{factor:.6g}" if abs(more) > 1e-4 else f"1 {'+' if more > 0 else '-'} {abs(more):.3g}"
+
+
 def _factor(item: Item, actual: Array) -> float:
     """The one factor by which every element is wrong, or 0."""
     expected = item.expected
@@ -98,10 +104,13 @@ def _factor(item: Item, actual: Array) -> float:
     return factor if apart > 1e3 * float(item.allowed.max()) else 0.0
 
 
-def _where(bad: Array) -> str:
+def _where(item: Item, bad: Array) -> str:
     """Where the wrong elements lie, if that can be said in few words."""
     if bad.all() or bad.ndim == 0:
         return ""
+    for told, mask in _masks(item):
+        if np.array_equal(bad, mask):
+            return f": all where {told}, and nowhere else"
     for axis in range(bad.ndim):
         others = tuple(a for a in range(bad.ndim) if a != axis)
         touched, filled = bad.any(others), bad.all(others)
@@ -112,6 +121,19 @@ def _where(bad: Array) -> str:
     if bad.ndim >= 2 and min(bad.shape[-2:]) > 2 and not bad[..., 1:-1, 1:-1].any():
         return ": all at the border of the last two axes"
     return ""
+
+
+def _masks(item: Item) -> Iterator[tuple[str, Array]]:
+    """Where the data or dout, if it is of the same shape, has a sign or is zero."""
+    trial, (quantity, index) = item.trial, item.place
+    douts = {} if quantity in trial.outputs else {"dout": value for value in trial.cotangents[index].values()}
+    for name, value in {trial.layer.data: trial.inputs[trial.layer.data], **douts}.items():
+        if value.shape == item.expected.shape:
+            yield from (
+                (f"{name} is negative", value < 0),
+                (f"{name} is positive", value > 0),
+                (f"{name} is 0", value == 0),
+            )
 
 
 def _listed(indices: Array) -> str:

@@ -1,0 +1,101 @@
+"""A cause is told where a mistake reproduces all that it changes; where it does not, it is not."""
+
+import numpy as np
+import pytest
+
+from scratchproof import scratch
+from scratchproof.exam.causes.facts import KNOWN
+
+
+def affine(backward):
+    return {"affine_forward": scratch.affine_forward, "affine_backward": backward}
+
+
+def relu(forward, backward):
+    return {"relu_forward": forward, "relu_backward": backward}
+
+
+def maximum(x):
+    return np.maximum(x, 0), x.copy()
+
+
+def test_a_slip_in_all_that_it_changes_is_named(told):
+    found = told("relu", **relu(maximum, lambda dout, x: dout * (x < 0)))
+    assert found["dx"] == "the mask is turned around: gradient where x is negative"
+
+
+def test_a_slip_in_forward_alone_is_told_as_such(told):
+    found = told("relu", **relu(lambda x: (np.abs(x), x.copy()), lambda dout, x: dout * (x > 0)))
+    assert found["out"] == "in forward, the absolute value is taken"
+
+
+def test_what_only_resembles_a_slip_in_one_case_is_no_cause(told):
+    # dx is masked the wrong way round for images alone.
+    found = told("relu", "normal", **relu(maximum, lambda dout, x: dout * ((x < 0) if x.ndim == 4 else (x > 0))))
+    assert "turned" not in found["dx"]
+
+
+def test_another_case_tells_apart_what_fits_equally_in_one(told):
+    def backward(dout, cache):
+        dx, dw, db = scratch.affine_backward(dout, cache)
+        return dx, dw, db / len(dout)
+
+    def by_five(dout, cache):
+        dx, dw, db = scratch.affine_backward(dout, cache)
+        return dx, dw, db / 5
+
+    assert "divided by N once too often" in told("affine", "normal", **affine(backward))["db"]
+    assert "0.2 times" in told("affine", "normal", **affine(by_five))["db"]  # N is 5 in two of three cases
+
+
+def test_several_that_fit_equally_are_told_to_fit_equally(told):
+    def backward(dout, cache):
+        dx, dw, _ = scratch.affine_backward(dout, cache)
+        return dx, dw, dout.mean(axis=0)
+
+    found = told("affine", "normal", **affine(backward))
+    assert found["db"].startswith("these fit equally: dout is averaged over axis 0")
+    assert "; or it is" in found["db"]
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_no_mistake_is_named_for_what_is_zero_or_nan_throughout(told, value):
+    found = told("relu", **relu(maximum, lambda dout, x: np.full_like(dout, value)))
+    assert found["dx"].startswith(KNOWN)
+
+
+def test_a_truth_that_is_mere_dust_has_no_cause(told):
+    # b1 stands before a normalisation: its gradient is rounding alone.
+    def softmax_loss(x, y):
+        loss, dx = scratch.softmax_loss(x, y)
+        return loss, dx * (1 + 1e-3)
+
+    assert "times the right result throughout" in told("softmax_loss", softmax_loss=softmax_loss)["dx"]
+
+
+def test_a_factor_near_one_is_not_told_as_a_factor_of_one(told):
+    found = told("relu", **relu(maximum, lambda dout, x: dout * (x > 0) * (1 + 1e-9)))
+    assert "it is 1 + 1e-09 times" in found["dx"]
+
+
+def test_it_is_told_if_only_elements_of_one_sign_are_wrong(told):
+    found = told("relu", **relu(maximum, lambda dout, x: np.where(x > 0, dout, 0.3 * np.sin(dout))))
+    assert found["dx"].endswith("17 of 42 elements are wrong: all where x is negative, and nowhere else")
+
+
+def test_each_of_two_mistakes_has_its_own_cause(told):
+    def backward(dout, cache):
+        dx, dw, db = scratch.affine_backward(dout, cache)
+        return -dx, dw, 2 * db
+
+    found = told("affine", **affine(backward))
+    assert "sign is flipped" in found["dx"]
+    assert "twice" in found["db"]
+
+
+def test_what_follows_from_a_wrong_output_is_told_to(told):
+    def forward(x):
+        return np.maximum(x, 0) ** 1.5, x.copy()
+
+    found = told("relu", **relu(forward, lambda dout, x: dout * 1.5 * np.maximum(x, 0) ** 0.5))
+    assert "the output is wrong already" in found["dx"]
