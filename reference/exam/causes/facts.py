@@ -126,8 +126,8 @@ def _where(item: Item, bad: Array) -> str:
 def _masks(item: Item) -> Iterator[tuple[str, Array]]:
     """Where the data or dout, if it is of the same shape, has a sign or is zero."""
     trial, (quantity, index) = item.trial, item.place
-    douts = {} if quantity in trial.outputs else {"dout": value for value in trial.cotangents[index].values()}
-    for name, value in {trial.layer.data: trial.inputs[trial.layer.data], **douts}.items():
+    douts = [] if quantity in trial.outputs else [("dout", value) for value in trial.cotangents[index].values()]
+    for name, value in [(trial.layer.data, trial.inputs[trial.layer.data]), *douts]:
         if value.shape == item.expected.shape:
             yield from (
                 (f"{name} is negative", value < 0),
