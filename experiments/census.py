@@ -113,7 +113,7 @@ def _row(job: tuple[str, Sequence[str], int, int, int, str]) -> dict[str, Any]:
         "modelled": not unmodelled,
         "unmodelled": unmodelled,
         "alarms": len(wrong),
-        "why": KNOWN.get(name, "") if wrong else "",
+        "why": _why(name, wrong),
         "message": failed or (worst.message if worst and wrong else ""),
     }
 
@@ -122,8 +122,16 @@ def _verdict(name: str, found: Sequence[Any], wrong: Sequence[Any]) -> str:
     if not found:
         return "nothing to compare"
     if not wrong:
-        return "within"
-    return "explained" if name in KNOWN else "ALARM"
+        return "not modelled" if any(f.unmodelled for f in found) else "within"
+    return "explained" if _why(name, wrong) else "ALARM"
+
+
+def _why(name: str, wrong: Sequence[Any]) -> str:
+    """What the list says, or the coarser arithmetic that explains all that deviates."""
+    causes = {f.cause.partition(":")[0] for f in wrong}
+    if not wrong or name in KNOWN or "" in causes:
+        return KNOWN.get(name, "") if wrong else ""
+    return "; ".join(sorted(causes))
 
 
 def summarised(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from scratchproof.exam.compare import compare
+from scratchproof.oracle.explain import as_if
 from scratchproof.oracle.tolerance import Tolerance, spread
 from scratchproof.vjp import PRECISIONS, Array, Precision, same_draws
 
@@ -30,6 +31,7 @@ class Found:
     problem: str | None
     message: str
     unmodelled: tuple[str, ...]
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,23 +105,36 @@ def _judged(sample: Sample, precision: Precision, repeats: int, seed: int, devic
         return  # torch does not have this operation, or this sample of it, in this format
     truth = sample.compute(leaves, pulled, torch.float64, "cpu")
     truth = {name: truth[name] for name in actual if name in truth}
-    allowed = spread(
-        lambda: sample.compute(leaves, pulled, torch.float64, "cpu"), truth, precision, seed=seed, repeats=repeats
-    )
+
+    def tolerances(of: Precision) -> dict[str, Tolerance]:
+        return spread(
+            lambda: sample.compute(leaves, pulled, torch.float64, "cpu"), truth, of, seed=seed, repeats=repeats
+        )
+
+    allowed = tolerances(precision)
     for key, expected in truth.items():
         if expected.size:
-            yield _found(actual[key], expected, allowed[key], precision, key)
+            yield _found(actual[key], expected, allowed[key], precision, key, tolerances)
 
 
-def _found(actual: Array, expected: Array, allowed: Tolerance, precision: Precision, key: str) -> Found:
+def _found(
+    actual: Array,
+    expected: Array,
+    allowed: Tolerance,
+    precision: Precision,
+    key: str,
+    tolerances: Callable[[Precision], dict[str, Tolerance]],
+) -> Found:
     comparison = compare(actual, expected, allowed, precision)
     share = comparison.error / comparison.allowed if comparison.error and comparison.allowed else 0.0
+    wrong = comparison.problem in ("precision", "value")
     return Found(
         precision=precision.name,
         share=float(share) if np.isfinite(share) else 0.0,
         problem=comparison.problem,
         message=f"{key} {comparison.message}" if comparison.message else "",
         unmodelled=allowed.unmodelled,
+        cause=as_if(actual, expected, precision, lambda of: tolerances(of)[key]) if wrong else "",
     )
 
 

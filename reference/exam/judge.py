@@ -8,11 +8,12 @@ import numpy as np
 
 from scratchproof.exam.compare import Comparison, Result, Severity, Verdict, compare, same_dtype, wider
 from scratchproof.exam.exam import Exam, Report, Seen, Trial
+from scratchproof.oracle.explain import as_if
 from scratchproof.oracle.kinks import subgradients
 from scratchproof.oracle.tolerance import Tolerance
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, said
 from scratchproof.subjects.subject import ContractError, Unimplemented
-from scratchproof.vjp import Answer, Array, Gradients, floating
+from scratchproof.vjp import Answer, Array, Gradients, Precision, floating
 
 
 class Measured(NamedTuple):
@@ -162,7 +163,25 @@ def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool)
         convention = _convention(exam, trial, check, measured, comparison)
         if convention:
             return convention
-    return verdict_of(exam, trial, check, quantity, comparison, corner=corner)
+    cause = _as_if(trial, measured, comparison) if comparison.problem in ("precision", "value") else ""
+    if cause:
+        comparison = replace(comparison, problem="precision")
+    return verdict_of(exam, trial, check, quantity, comparison, corner=corner, cause=cause)
+
+
+def _as_if(trial: Trial, measured: Measured, comparison: Comparison) -> str:
+    """The coarser arithmetic that would explain a lack of precision.
+
+    A format too short to sum in errs so much if it is done all the same that it may look like a wrong value.
+    """
+    if comparison.problem == "value" and trial.precision.accumulate == trial.precision.unit:
+        return ""
+
+    def derive(coarse: Precision) -> Tolerance | None:
+        of_coarse = quantities(replace(trial, precision=coarse), trial.truth)
+        return next((m.tolerance for m in of_coarse if m[::4] == measured[::4]), None)
+
+    return as_if(measured.actual.astype(np.float64), measured.expected, trial.precision, derive)
 
 
 def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> Result:

@@ -7,6 +7,7 @@ left. Operations go by their names in torch ("mul", "convolution"); in place ("m
 import math
 from collections.abc import Callable, Container
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import torch
@@ -224,6 +225,7 @@ WHOLE = _words("add addmm convolution mm mul rsub sub sum")
 PRODUCTS: dict[str, Callable[..., int]] = {"prod": _ratio, "cumprod": _along}
 
 
+@cache
 def kind_of(func: Any) -> Kind | None:
     """How an operation of torch rounds; None where that is not known of it as a whole."""
     name = name_of(func)
@@ -247,6 +249,7 @@ _KINDS: dict[Kind, Container[str]] = {
 }
 
 
+@cache
 def name_of(func: Any) -> str:
     """The name of an operation without its namespace, overload, and the underscore of those in place."""
     name: str = func._schema.name.split("::")[1]

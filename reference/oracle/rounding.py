@@ -14,9 +14,20 @@ from scratchproof.oracle.apart import rule_for
 from scratchproof.oracle.operations import BLENDS, PRODUCTS, SUMS, WHOLE, Kind, kind_of, name_of
 from scratchproof.vjp import Precision
 
-AMPLITUDE = 8.0
-SPECIAL_ULPS = 64.0
-SUM_CONSTANT = 2.0
+# How many units in the last place an operation may be off: one is the rounding of what is stored, the others are the
+# algorithm's own and count in the accumulator's unit.
+ULPS = {Kind.ARITHMETIC: 2.0, Kind.LIBRARY: 4.0, Kind.SPECIAL: 64.0, Kind.PRODUCT: 2.0}
+STABLE_ULPS = 8.0
+SUM_CONSTANT = 1.0
+AMPLITUDE = 8.0  # of what a step of training may lose
+
+
+SINGLE_TINY = torch.finfo(torch.float32).tiny
+
+
+def underflow(precision: Precision) -> float:
+    """What a result may lose for being small: half precision rounds subnormal numbers, the others may drop them."""
+    return precision.tiny * precision.unit if precision.dtype == torch.float16 else precision.tiny
 
 
 class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -73,14 +84,19 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._summed(func, out, args, kwargs)
         if kind is Kind.FOURIER:
             return self._transformed(out, args[1])
-        ulps = SPECIAL_ULPS if kind is Kind.SPECIAL else AMPLITUDE
+        ulps = ULPS.get(kind, 1.0)
         if kind is Kind.PRODUCT:
             ulps *= max(1, PRODUCTS[name_of(func)](out, *args)) ** 0.5
         return _map(out, lambda value: self._relative(value, ulps))
 
-    def _relative(self, value: Tensor, ulps: float = AMPLITUDE) -> Tensor:
-        disturbed: Tensor = value * (1 + ulps * self.precision.unit * self._noise(value))
-        return disturbed
+    def _relative(self, value: Tensor, ulps: float = 1.0) -> Tensor:
+        p = self.precision
+        noise = self._noise(value)
+        disturbed: Tensor = value * (1 + (p.unit + (ulps - 1) * p.accumulate) * noise)
+        if p.dtype != torch.float16:
+            return disturbed
+        # Among the subnormal numbers, which half precision soon reaches, the last place is no share of the value.
+        return disturbed + underflow(p) * noise * value.sign()
 
     def _summed(self, func: Any, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         count = (SUMS.get(name_of(func)) or BLENDS[name_of(func)])(out, *args)
@@ -88,27 +104,30 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if terms == (0,):
             return out
         self.longest_sum = max(self.longest_sum, *terms)
-        magnitudes = func(*_absolute(args), **kwargs)
-        return _map(out, self._with_error, magnitudes, terms if len(terms) > 1 else terms[0])
+        squares = name_of(func) in SUMS and all(_squarable(a) for a in args)
+        sizes = func(*(_size(a, squares) for a in args), **kwargs)
+        if squares:  # of K terms in no special order the partial sums are about sqrt(total^2 + squares) in size
+            sizes = _map(sizes, lambda size, value: (value * value + size).sqrt(), out)
+        return _map(out, self._with_error, sizes, terms if len(terms) > 1 else terms[0])
 
-    def _with_error(self, value: Tensor, magnitude: Tensor, terms: int) -> Tensor:
+    def _with_error(self, value: Tensor, size: Tensor, terms: int) -> Tensor:
         p = self.precision
-        bound = (SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + 2 * p.operand) * magnitude + terms * p.tiny
-        disturbed: Tensor = self._relative(value) + bound * self._noise(value)
+        bound = (SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + 2 * p.operand) * size
+        disturbed: Tensor = self._relative(value) + (bound + terms * min(p.tiny, SINGLE_TINY)) * self._noise(value)
         return disturbed
 
     def _transformed(self, out: Tensor, dims: Sequence[int]) -> Tensor:
         # Each of log2(n) stages errs by a rounding of the mean size, which is the same before and behind.
         size = out.abs().square().mean(list(dims), keepdim=True).sqrt()
         stages = math.log2(2 + math.prod(out.shape[d] for d in dims))
-        return self._relative(out) + SUM_CONSTANT * stages * self.precision.accumulate * size * self._noise(out)
+        return self._relative(out) + 2 * stages * self.precision.accumulate * size * self._noise(out)
 
     def _operand(self, value: Any) -> Any:
         """An operand of a backward stable algorithm: disturbed by roundings of its largest element."""
         if not _rounds(value) or value.ndim < 2 or value.numel() == 0:
             return value
         size = value.abs().amax((-2, -1), keepdim=True) * max(value.shape[-2:]) ** 0.5
-        disturbed: Tensor = value + AMPLITUDE * self.precision.unit * size * self._noise(value)
+        disturbed: Tensor = value + STABLE_ULPS * self.precision.unit * size * self._noise(value)
         return disturbed
 
     def _whole(self, args: Sequence[Any]) -> bool:
@@ -122,10 +141,9 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _noise(self, like: Tensor) -> Tensor:
         """Random signs with sizes between a half and 1: never so small that a lone error goes unseen."""
-        flat = torch.rand(like.shape, dtype=like.dtype, generator=self.generator) * 2 - 1
-        if like.is_complex():
-            return flat - 1j
-        return 0.5 * (flat + torch.where(flat < 0, -1.0, 1.0)).to(like.device)
+        flat = torch.empty(like.shape, dtype=like.real.dtype if like.is_complex() else like.dtype)
+        flat.uniform_(-1, 1, generator=self.generator)
+        return flat.add_(flat.sign()).mul_(0.5).to(like.device)
 
 
 @contextmanager
@@ -164,5 +182,15 @@ def _rounds(value: Any) -> bool:
     return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
 
 
-def _absolute(args: Any) -> tuple[Any, ...]:
-    return tuple(a.abs() if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+def _squarable(argument: Any) -> bool:
+    """Whether products of squares neither overflow nor vanish; if they would, absolute values serve instead."""
+    if not _rounds(argument) or argument.numel() == 0:
+        return True
+    largest = float(argument.abs().max())
+    return largest == 0 or 1e-70 < largest < 1e70
+
+
+def _size(argument: Any, squared: bool) -> Any:
+    if not isinstance(argument, Tensor) or not argument.is_floating_point():
+        return argument
+    return argument * argument if squared else argument.abs()

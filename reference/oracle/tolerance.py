@@ -17,20 +17,24 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms, chapters 3 and 4
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
+import torch
 
 from scratchproof.oracle.lanes import Lanes, repeated, stacked
-from scratchproof.oracle.rounding import Rounding
+from scratchproof.oracle.rounding import Rounding, underflow
 from scratchproof.vjp import Answer, Array, Expression, Inputs, Outputs, Precision, answer, floating, from_torch
 
 REPEATS = 8
 COARSE, COARSE_UNIT = 4, 2.0**-12  # times as many runs where a unit is wider than this: kinks are crossed by chance
 SLACK = 2.0
-FLOOR = 4.0
+FLOOR = 1.0
+DEVIATIONS = 4.0
+CEILING = 4.0
 
+Stored: TypeAlias = Literal["all", "outputs"]
 K = TypeVar("K")
 Compute: TypeAlias = Callable[[], dict[K, Array]]
 
@@ -62,13 +66,16 @@ def tolerances(
     constant: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     alternatives: Sequence[Expression] = (),
+    stored: Stored = "all",
     seed: int = 0,
     repeats: int = REPEATS,
 ) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:
     """The tolerance of each of an expression's outputs (none for whole numbers), and of every gradient.
 
     truth: the float64 answer for the same inputs and cotangents. alternatives: expressions as right as the first, of
-    the same inputs; what any of them may stray is allowed. The seed fixes the disturbances, `repeats` says how many.
+    the same inputs; what any of them may stray is allowed. stored: "all" where any intermediate result may be rounded
+    to the format, "outputs" where only outputs and gradients are, all else being kept in the accumulator's precision.
+    The seed fixes the disturbances, `repeats` says how many. Raises: ValueError for another word.
     """
 
     def computing(one: Expression) -> Compute[tuple[int, str]]:
@@ -83,7 +90,15 @@ def tolerances(
         )
 
     others = [computing(one) for one in alternatives]
-    found = spread(computing(expression), _flat(truth), precision, alternatives=others, seed=seed, repeats=repeats)
+    found = spread(
+        computing(expression),
+        _flat(truth),
+        precision,
+        alternatives=others,
+        stored=stored,
+        seed=seed,
+        repeats=repeats,
+    )
     grads = tuple({name: found[i, name] for name in of_cotangent} for i, of_cotangent in enumerate(truth.grads))
     outs = {name: found.get((OUT, name)) or _exactly(out) for name, out in truth.outs.items()}
     return outs, grads
@@ -95,6 +110,7 @@ def spread(
     precision: Precision,
     *,
     alternatives: Sequence[Compute[K]] = (),
+    stored: Stored = "all",
     seed: int = 0,
     repeats: int = REPEATS,
 ) -> dict[K, Tolerance]:
@@ -102,15 +118,23 @@ def spread(
 
     compute: a torch computation in float64, forward and backward. truth: what it returns undisturbed.
     alternatives: the same computed by other right formulas: they are disturbed too, and their own difference from the
-    truth, in float64, counts as one run more.
+    truth, in float64, counts as one run more. stored: see `tolerances`.
     """
-    rounding = Rounding(precision, seed)
+    if stored not in get_args(Stored):
+        raise ValueError(f"stored is {stored!r}, but should be one of {', '.join(get_args(Stored))}")
+    rounding = Rounding(precision if stored == "all" else _inside(precision), seed)
     runs = [other() for other in alternatives]
     for one in (compute, *alternatives):
         runs += repeated(one, repeats * (COARSE if precision.unit > COARSE_UNIT else 1), rounding)
     return {
         name: _tolerance(expected, [run[name] for run in runs], precision, rounding) for name, expected in truth.items()
     }
+
+
+def _inside(precision: Precision) -> Precision:
+    """The arithmetic of a kernel that keeps everything in its accumulator's precision until it stores the result."""
+    fine = precision.accumulate < precision.unit
+    return replace(precision, unit=precision.accumulate, dtype=torch.float32) if fine else precision
 
 
 OUT = -1
@@ -126,17 +150,14 @@ def _tolerance(expected: Array, runs: list[Array], precision: Precision, roundin
     with np.errstate(all="ignore"):  # where the truth is inf or nan, so is the difference; compare() looks there
         differences = np.stack([run - expected for run in runs])
     differences = np.where(np.isfinite(differences), differences, np.inf if differences.size else 0.0)
-    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
-    # No format resolves a tensor finer than this: a few units in the last place of its largest element.
-    floor = FLOOR * precision.unit * largest + precision.tiny
+    sizes = np.where(np.isfinite(expected), np.abs(expected), 0.0)
+    floor = precision.unit * sizes + FLOOR * precision.accumulate * sizes.max(initial=0.0) + underflow(precision)
     allowed = SLACK * np.abs(differences).max(axis=0) + floor
     return Tolerance(
         allowed=allowed,
         ceiling=allowed * _ceiling(precision, rounding.longest_sum),
-        scale=SLACK * max(abs(regression_scale(e + expected, expected) - 1) for e in differences)
-        + 2 * precision.unit
-        + _underflow(expected, precision),
-        offset=SLACK * max(abs(_mean(e)) for e in differences) + 2 * precision.unit * _mean(np.abs(expected)),
+        scale=_scale(differences, expected, sizes, precision),
+        offset=_offset(differences, sizes, precision),
         unmodelled=tuple(sorted(rounding.unmodelled)),
     )
 
@@ -146,6 +167,31 @@ def _exactly(expected: Array) -> Tolerance:
     return Tolerance(allowed=nothing, ceiling=nothing, scale=0.0, offset=0.0)
 
 
+def _scale(differences: Array, expected: Array, sizes: Array, precision: Precision) -> float:
+    found = [regression_scale(e + expected, expected) - 1 for e in differences]
+    relative = sizes / (sizes.max(initial=0.0) or 1.0)
+    stored = _alike(sizes, relative**2) / max(float((relative**2).sum()), np.finfo(float).tiny)
+    return _bound(found) + 2 * precision.unit * stored + 2 * precision.accumulate + _underflow(expected, precision)
+
+
+def _offset(differences: Array, sizes: Array, precision: Precision) -> float:
+    found = [_mean(e) for e in differences]
+    stored = _alike(sizes, sizes) / max(1, sizes.size)
+    return _bound(found) + 2 * precision.unit * stored + 2 * precision.accumulate * _mean(sizes)
+
+
+def _bound(found: list[float]) -> float:
+    """Of a number that is 0 but for rounding, from what the disturbed runs show of it."""
+    return DEVIATIONS * math.sqrt(sum(x * x for x in found) / len(found))
+
+
+def _alike(sizes: Array, weights: Array) -> float:
+    """How far a weighted sum of roundings strays: the root of the sum of squares, but equal elements round alike."""
+    _, group = np.unique(sizes, return_inverse=True)
+    together = np.bincount(group.ravel(), weights.ravel())
+    return math.sqrt(float((together**2).sum()))
+
+
 def _underflow(expected: Array, precision: Precision) -> float:
     """How far the regression scale moves if every element loses what the format cannot hold."""
     sizes = np.abs(expected[np.isfinite(expected)])
@@ -153,7 +199,7 @@ def _underflow(expected: Array, precision: Precision) -> float:
     if peak == 0.0:
         return 0.0
     with np.errstate(over="ignore"):
-        return float(precision.tiny / np.float64(peak) * (sizes / peak).sum() / ((sizes / peak) ** 2).sum())
+        return float(underflow(precision) / np.float64(peak) * (sizes / peak).sum() / ((sizes / peak) ** 2).sum())
 
 
 def _ceiling(precision: Precision, terms: int) -> float:
@@ -163,7 +209,7 @@ def _ceiling(precision: Precision, terms: int) -> float:
     """
     if precision.name == "float64":
         return 2.0**29
-    return max(FLOOR, math.sqrt(terms))
+    return CEILING * math.sqrt(max(1, terms))
 
 
 def regression_scale(actual: Array, expected: Array) -> float:

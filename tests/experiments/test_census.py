@@ -55,3 +55,17 @@ def test_what_deviates_is_an_alarm_unless_it_is_explained(monkeypatch):
     monkeypatch.setitem(census.KNOWN, "exp", "a reason")
     row = SimpleNamespace(**census._row(job))
     assert (row.verdict, row.why, row.share, row.alarms) == ("explained", "a reason", 3.0, 1)
+
+
+def test_a_coarser_arithmetic_that_explains_all_is_told_instead(monkeypatch):
+    from scratchproof.experiments import census_samples
+
+    cause = "as if summed in bfloat16: 5.0 of 8 bits are right"
+    wrong = census_samples.Found(
+        precision="bfloat16", share=3.0, problem="precision", message="out 0 is off", unmodelled=(), cause=cause
+    )
+    monkeypatch.setattr(census_samples, "compared", lambda *_: iter([wrong]))
+    row = census._row(("exp", ["bfloat16"], 1, 1, 0, "cpu"))
+    assert (row["verdict"], row["why"]) == ("explained", "as if summed in bfloat16")
+    monkeypatch.setattr(census_samples, "compared", lambda *_: iter([wrong, replace(wrong, cause="")]))
+    assert census._row(("exp", ["bfloat16"], 1, 1, 0, "cpu"))["verdict"] == "ALARM"

@@ -158,6 +158,9 @@ def test_where_torch_is_the_odd_one_out_the_arbiters_say_so():
         assert any("against torch autograd" in message for message in told)
 
 
+# torch's own kernels that add up in bfloat16.
+SUMMED_COARSELY = {"conv", "conv.need_dx", "avg_pool", "ConvNet"}
+
 EXPRESSED = [layer for layer in LAYERS if layer.kind not in ("start", "dropout")]  # the others torch does not have
 
 
@@ -166,6 +169,10 @@ EXPRESSED = [layer for layer in LAYERS if layer.kind not in ("start", "dropout")
 def test_torch_in_another_precision_passes(layer, precision):
     subject = TorchSubject(name=f"torch:cpu:{precision}", device="cpu", precision=PRECISIONS[precision])
     report = checks.examine(subject, layer, precision, seed=11)
+    if precision == "bfloat16" and layer.name in SUMMED_COARSELY:
+        assert report.verdict is Verdict.SUSPECT
+        assert any("as if summed in bfloat16" in f.cause for f in report.findings)
+        return
     assert report.verdict is Verdict.PASS, [f.message for f in report.findings]
 
 
