@@ -5,6 +5,7 @@ Each has planted bugs that it must catch (tests/reference/test_checks.py). `exam
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from scratchproof.oracle.tolerance import COARSE_UNIT
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, guarded, said, telling
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Layer
-from scratchproof.vjp import PRECISIONS, Array, floating
+from scratchproof.vjp import PRECISIONS, Array, Gradients, Outputs, answer, floating
 
 Check = Callable[[Exam], Iterator[Result]]
 
@@ -216,28 +217,34 @@ def check_linear(exam: Exam) -> Iterator[Result]:
     trial = exam.trials[0]
     if not trial.cotangents:
         return
+    _, of_grads = trial.tolerances
     _, pullback = exam.function(trial)(**trial.given())
-    u, v = trial.given_cotangents()
-    of_u, of_v = pullback(_copied(u)), pullback(_copied(v))
-    probes = {
-        "the zero cotangent": ({name: np.zeros_like(value) for name, value in u.items()}, 0, 0),
-        "-2 times a cotangent": ({name: value * value.dtype.type(-2) for name, value in u.items()}, -2, 0),
-        "a sum of cotangents": ({name: value + v[name] for name, value in u.items()}, 1, 1),
-    }
-    for what, (dout, a, b) in probes.items():
-        found = pullback(dout)
-        for name, tolerance in trial.tolerances[1][0].items():
+    of_u, of_v = (pullback(_copied(dout)) for dout in trial.given_cotangents())
+    for what, (a, b) in PROBES.items():
+        mixed, lost = _mixed(trial, a, b)
+        found = pullback(mixed)
+        for name, of_first in of_grads[0].items():
             if exam.failed(f"d{name}") or found[name].shape != of_u[name].shape:
                 continue
-            expected = a * of_u[name].astype(np.float64) + b * of_v[name].astype(np.float64)
-            allowed = abs(a) * 2 * tolerance.allowed + abs(b) * 4 * trial.tolerances[1][1][name].allowed
-            # The sum of two cotangents is rounded when it is handed over, and each result by its largest element.
-            allowed += abs(b) * 16 * exam.precision.unit * np.abs(expected).max(initial=0.0)
+            expected = a * of_u[name].astype(np.float64) + b * of_v[name].astype(np.float64) + lost[name]
+            allowed = 2 * (abs(a) * of_first.allowed + abs(b) * of_grads[1][name].allowed)
             if (np.abs(found[name] - expected) > allowed).any():
                 message = f"is not linear in the cotangent: wrong for {what}"
                 yield exam.result(
                     "linear", trial, f"d{name}", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message
                 )
+
+
+PROBES = {"the zero cotangent": (0, 0), "-2 times a cotangent": (-2, 0), "a sum of cotangents": (1, 1)}
+
+
+def _mixed(trial: Trial, a: int, b: int) -> tuple[Outputs, Gradients]:
+    """The cotangent a u + b v as the format holds it, and the gradients of what was lost in rounding it."""
+    u, v = trial.cotangents
+    exact = {name: a * u[name] + b * v[name] for name in u}
+    held = trial.precision.rounded(exact)
+    lost = answer(trial.oracle, trial.inputs, [{name: held[name] - exact[name] for name in u}]).grads[0]
+    return replace(trial, inputs=held).given(), lost
 
 
 def _slope(exam: Exam, trial: Trial, name: str, rule: str) -> Iterator[Result]:

@@ -27,8 +27,11 @@ def integers(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.
 
 
 def huge(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
-    """Data around +-1e4, as logits after divergence have: exp overflows unless it is shifted."""
-    return {**inputs, layer.data: 1e4 * inputs[layer.data]}
+    """Data around +-1e4, as logits after divergence have: exp overflows unless it is shifted.
+
+    Less in a format whose largest number is not far beyond that.
+    """
+    return {**inputs, layer.data: min(1e4, precision.largest / 1000) * inputs[layer.data]}
 
 
 def offset(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:

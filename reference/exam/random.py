@@ -185,7 +185,7 @@ def _unlike(found: Array, due: Array) -> str:
         return f"has a deviation of {spread:.4g}, but should have {wanted:.4g} +- {room:.2g}"
     if abs(found.mean() - due.mean()) > 1.5 * room:
         return f"has a mean of {found.mean():.4g}, but should have 0 +- {1.5 * room:.2g}"
-    if len(np.unique(found)) < 0.9 * found.size and found.size > 1:
+    if len(np.unique(found)) < 0.9 * len(np.unique(due)) and found.size > 1:
         return "repeats its numbers: they should be drawn one by one"
     return _other_shape(found, due)
 

@@ -198,6 +198,11 @@ SUMS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     "vdot": lambda out, a, b: a.numel(),
 }
 
+
+def _taps_and_images(_: Any, dout: Tensor, x: Tensor, w: Tensor, *__: Any) -> tuple[int, int, int]:
+    return w[0, 0].numel(), dout.shape[0], 0
+
+
 _UPSAMPLING = _words(
     """
     _upsample_bicubic2d_aa _upsample_bicubic2d_aa_backward _upsample_bilinear2d_aa _upsample_bilinear2d_aa_backward
@@ -217,6 +222,14 @@ BLENDS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     **dict.fromkeys(_words("avg_pool2d_backward avg_pool3d_backward"), _window),
     **dict.fromkeys(_UPSAMPLING, _stretch),
 }
+
+# Sums whose terms are added one by one to what stands in memory, and how often: what is stored is rounded each time.
+# Convolution backward adds a window to dx for each tap, and to dw a product for each image.
+SCATTERED: dict[str, Callable[..., int | tuple[int, ...]]] = {
+    name: {**SUMS, **BLENDS}[name]
+    for name in (*SUMS, *BLENDS)
+    if name.startswith(("embedding", "index", "_unsafe_index", "scatter")) or name.endswith("backward")
+} | {"convolution_backward": _taps_and_images}
 
 # Sums and products that are whole numbers for whole numbers.
 WHOLE = _words("add addmm convolution mm mul rsub sub sum")

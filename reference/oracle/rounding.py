@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scratchproof.oracle.apart import rule_for
-from scratchproof.oracle.operations import BLENDS, PRODUCTS, SUMS, WHOLE, Kind, kind_of, name_of
+from scratchproof.oracle.operations import BLENDS, PRODUCTS, SCATTERED, SUMS, WHOLE, Kind, kind_of, name_of
 from scratchproof.vjp import Precision
 
 # How many units in the last place an operation may be off: one is the rounding of what is stored, the others are the
@@ -78,7 +78,7 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kind is Kind.STABLE:
             args = tuple(self._operand(a) for a in args)
         out = func(*args, **kwargs)
-        if name_of(func) in WHOLE and self._whole(args):
+        if name_of(func) in WHOLE and self._whole([*args, *kwargs.values()]):
             return out
         if kind in (Kind.SUM, Kind.BLEND):
             return self._summed(func, out, args, kwargs)
@@ -93,27 +93,38 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         p = self.precision
         noise = self._noise(value)
         disturbed: Tensor = value * (1 + (p.unit + (ulps - 1) * p.accumulate) * noise)
-        if p.dtype != torch.float16:
-            return disturbed
-        # Among the subnormal numbers, which half precision soon reaches, the last place is no share of the value.
-        return disturbed + underflow(p) * noise * value.sign()
+        return disturbed if p.dtype != torch.float16 else self._in_short_range(disturbed, noise)
+
+    def _in_short_range(self, value: Tensor, noise: Tensor) -> Tensor:
+        """As a format holds it whose range right code soon leaves: what is too large is infinite, too small is zero.
+
+        Among the subnormal numbers the last place is no share of the value.
+        """
+        p = self.precision
+        smallest = underflow(p)
+        value = torch.where(value.abs() <= smallest, 0.0, value + smallest * noise * value.sgn())
+        return torch.where(value.abs() > p.largest, value * math.inf, value) if not value.is_complex() else value
 
     def _summed(self, func: Any, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        count = (SUMS.get(name_of(func)) or BLENDS[name_of(func)])(out, *args)
-        terms = count if isinstance(count, tuple) else (count,)
+        name = name_of(func)
+        terms = _counts(SUMS.get(name) or BLENDS[name], out, args)
         if terms == (0,):
             return out
+        stored = _counts(SCATTERED[name], out, args) if name in SCATTERED else (0,) * len(terms)
         self.longest_sum = max(self.longest_sum, *terms)
-        squares = name_of(func) in SUMS and all(_squarable(a) for a in args)
+        squares = name in SUMS and all(_squarable(a) for a in args)
         sizes = func(*(_size(a, squares) for a in args), **kwargs)
         if squares:  # of K terms in no special order the partial sums are about sqrt(total^2 + squares) in size
             sizes = _map(sizes, lambda size, value: (value * value + size).sqrt(), out)
-        return _map(out, self._with_error, sizes, terms if len(terms) > 1 else terms[0])
+        counts = tuple(zip(terms, stored, strict=True))
+        return _map(out, self._with_error, sizes, counts if len(counts) > 1 else counts[0])
 
-    def _with_error(self, value: Tensor, size: Tensor, terms: int) -> Tensor:
+    def _with_error(self, value: Tensor, size: Tensor, counts: tuple[int, int]) -> Tensor:
         p = self.precision
-        bound = (SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + 2 * p.operand) * size
-        disturbed: Tensor = self._relative(value) + (bound + terms * min(p.tiny, SINGLE_TINY)) * self._noise(value)
+        terms, stored = counts
+        bound = SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + stored**0.5 * p.unit + 2 * p.operand
+        lost = terms * min(p.tiny, SINGLE_TINY) + stored * underflow(p)
+        disturbed: Tensor = self._relative(value) + (bound * size + lost) * self._noise(value)
         return disturbed
 
     def _transformed(self, out: Tensor, dims: Sequence[int]) -> Tensor:
@@ -135,6 +146,8 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         So a margin of exactly 0 or a tie stays one, and the declared subgradient can be asserted.
         """
+        if any(isinstance(a, float) and not a.is_integer() for a in args):
+            return False
         operands = [a for a in args if isinstance(a, Tensor) and a.is_floating_point()]
         limit = 0.125 / self.precision.unit
         return all(bool(((a == a.round()) & (a.abs() * max(1, a.numel()) < limit)).all()) for a in operands)
@@ -169,6 +182,12 @@ def _out_of_place(func: Any) -> Any:
     forms = [getattr(packet, overload) for overload in packet.overloads()] if packet else []
     wanted = [str(argument.type) for argument in func._schema.arguments]
     return next((form for form in forms if [str(a.type) for a in form._schema.arguments] == wanted), None)
+
+
+def _counts(count: Callable[..., Any], out: Any, args: tuple[Any, ...]) -> tuple[int, ...]:
+    """Of the terms of each of an operation's results."""
+    counted = count(out, *args)
+    return counted if isinstance(counted, tuple) else (counted,)
 
 
 def _map(out: Any, disturb: Callable[..., Tensor], *others: Any) -> Any:

@@ -23,7 +23,9 @@ class TorchSubject:
     def precisions(self) -> tuple[str, ...]:
         return (self.precision.name,)
 
-    def function(self, layer: Layer, case: Case, precision: Precision) -> Function:
+    def function(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
+        if layer.kind == "dropout":
+            return None  # the row's expression is told what to drop; it draws nothing itself
         found = from_torch(layer.torch, precision, device=self.device, constant=layer.constant, options=case.options)
         coarse = self.device == "cpu" and precision.unit > 2.0**-12
         return _with_long_labels(_without_onednn(found) if coarse else found)

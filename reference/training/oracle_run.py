@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from scratchproof.oracle.rounding import AMPLITUDE, Rounding
-from scratchproof.oracle.tolerance import FLOOR, SLACK
+from scratchproof.oracle.tolerance import SLACK
 from scratchproof.table import nets
 from scratchproof.training.journal import Journal, Params
 from scratchproof.training.optim import make_optimizer
@@ -24,6 +24,7 @@ from scratchproof.training.updates import Model, Moment
 from scratchproof.vjp import PRECISIONS, Array
 
 DOUBLE = PRECISIONS["float64"]
+FLOOR = 4.0  # units in the last place of the largest element: both sides round, and a step more than once
 RUNS = 3  # disturbed runs of a whole training: each costs as much as ten undisturbed ones
 
 

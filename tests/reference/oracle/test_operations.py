@@ -1,5 +1,7 @@
 """The lists of torch's operations: every name in them is torch's, and what is in none is taken apart or named."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -98,3 +100,35 @@ def test_the_same_seed_disturbs_alike_and_whole_numbers_stay_exact():
     assert not torch.equal(run(3, x), run(4, x))
     whole = torch.arange(25.0, dtype=torch.float64).reshape(5, 5)
     assert torch.equal(run(3, whole), whole @ whole + whole)
+    assert not torch.equal(run_on(whole, lambda x: x + 0.1), whole + 0.1)
+    assert not torch.equal(run_on(whole, lambda x: torch.add(x, x, alpha=0.1)), whole + 0.1 * whole)
+
+
+def run_on(x, expression, precision=DOUBLE):
+    with disturbing(Rounding(precision)):
+        return expression(x)
+
+
+def test_half_precision_leaves_its_range_as_right_code_in_it_does():
+    half = PRECISIONS["float16"]
+    x = torch.tensor([300.0, 1e-4, 2.0], dtype=torch.float64)
+    squares = run_on(x, torch.square, half)
+    assert squares[0] == math.inf
+    assert squares[1] == 0
+    assert run_on(-x, lambda x: x * 300, half)[0] == -math.inf
+    assert run_on(x, torch.square, PRECISIONS["bfloat16"]).isfinite().all()
+
+
+def test_what_is_added_up_in_memory_is_rounded_each_time_and_what_is_added_up_in_a_register_once():
+    coarse = PRECISIONS["bfloat16"]
+    x = torch.rand(5, 400, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 1
+    due = x.sum(1)
+
+    def strays(expression):
+        return float((run_on(x, expression, coarse) / due - 1).abs().max())
+
+    def scattered(x):
+        return torch.zeros(5, dtype=x.dtype).scatter_add(0, torch.arange(5).repeat_interleave(400), x.reshape(-1))
+
+    assert strays(lambda x: x.sum(1)) < 1.1 * coarse.unit
+    assert coarse.unit * 5 < strays(scattered) < coarse.unit * 40
