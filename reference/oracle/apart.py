@@ -81,12 +81,33 @@ def _distances_backward(dout: Tensor, a: Tensor, b: Tensor, p: float, distances:
     return (dout * slope).sum(-2)
 
 
+def _layer_norm_backward(
+    dout: Tensor, x: Tensor, shape: list[int], mean: Tensor, rstd: Tensor, w: Tensor | None, b: Tensor | None, mask: Any
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients of the scale and the shift are added up in memory, row by row."""
+    rule = _torch_rules()[torch.ops.aten.native_layer_norm_backward.default]
+    dx, dw, db = rule(dout, x, shape, mean, rstd, w, b, [mask[0], False, False])
+    mean, rstd = (v.reshape(*v.shape, *[1] * (x.ndim - v.ndim)) for v in (mean, rstd))
+    if mask[1] and w is not None:
+        dw = _row_by_row(dout * ((x - mean) * rstd), w)
+    if mask[2] and b is not None:
+        db = _row_by_row(dout, b)
+    return dx, dw, db
+
+
+def _row_by_row(rows: Tensor, like: Tensor) -> Tensor:
+    rows = rows.reshape(-1, like.numel())
+    first = torch.zeros(rows.shape[0], dtype=torch.long, device=rows.device)
+    return torch.zeros_like(rows[:1]).index_add(0, first, rows).reshape(like.shape)
+
+
 RULES: dict[str, Rule] = {
     "_cdist_backward": _distances_backward,
     "_cdist_forward": _distances,
     "_log_softmax": _log_softmax,
     "_softmax": _softmax,
     "mean": _mean,
+    "native_layer_norm_backward": _layer_norm_backward,
     "var": _variance,
     "logcumsumexp": _logcumsumexp,
     "_logcumsumexp": _logcumsumexp,

@@ -9,7 +9,7 @@ float64 runs of the truth, of each call by itself and of the whole.
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,11 @@ class Side:
 
     def __post_init__(self) -> None:
         self.buffers = {name: value.clone() for name, value in self.model.named_buffers()}
+
+    @property
+    def arithmetic(self) -> Precision:
+        """What it computes in: under autocast the operands of products, parameters among them, are rounded first."""
+        return replace(self.precision, operand=self.precision.unit) if self.autocast else self.precision
 
     def context(self) -> Any:
         if self.autocast:
@@ -233,7 +238,7 @@ class ModelTracer:
 
     def _spread(self, truth: Run, repeats: int) -> dict[str, Tolerance]:
         return spread(
-            lambda: self.run(self.there).values, truth.values, self.precision, seed=self.seed, repeats=repeats
+            lambda: self.run(self.there).values, truth.values, self.here.arithmetic, seed=self.seed, repeats=repeats
         )
 
     def _free(self, truth: Run, found: Run, allowed: Mapping[str, Tolerance]) -> dict[str, Comparison]:
@@ -256,7 +261,7 @@ class ModelTracer:
             allowed = spread(
                 lambda there=there, given=given, douts=douts: self._again(self.there, there, given, douts),  # type: ignore[misc]
                 expected,
-                self.precision,
+                self.here.arithmetic,
                 seed=self.seed,
             )
             for quantity, value in expected.items():

@@ -132,3 +132,15 @@ def test_what_is_added_up_in_memory_is_rounded_each_time_and_what_is_added_up_in
 
     assert strays(lambda x: x.sum(1)) < 1.1 * coarse.unit
     assert coarse.unit * 5 < strays(scattered) < coarse.unit * 40
+
+
+def test_gradients_of_a_layer_norms_scale_and_shift_are_added_up_row_by_row():
+    x = torch.randn(7, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    w, b = x[0].clone().requires_grad_(), x[1].clone().requires_grad_()
+    due = torch.autograd.grad(F.layer_norm(x, (5, 4), w, b), (w, b), x)
+    fine, coarse = (
+        run_on(x, lambda x: torch.autograd.grad(F.layer_norm(x, (5, 4), w, b), (w, b), x), PRECISIONS[name])
+        for name in ("float64", "bfloat16")
+    )
+    assert all(torch.allclose(*pair) for pair in zip(fine, due, strict=True))
+    assert (coarse[1] / due[1] - 1).abs().max() > 2 * PRECISIONS["bfloat16"].unit
