@@ -170,7 +170,7 @@ STORIES = {
     "logaddexp(0, x) - t x": Story(
         right=logistic,
         wrong=lambda x, t: logistic(x, 1 - t),
-        truth=lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none"),
+        truth=(lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none"), logistic),
         inputs={"x": lambda rng: 3 * rng.standard_normal((9, 7)), "t": _targets},
     ),
     "FFT convolution": Story(
