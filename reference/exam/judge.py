@@ -82,6 +82,7 @@ def verdict_of(
     comparison: Comparison,
     *,
     corner: bool = False,
+    cause: str = "",
 ) -> Result:
     """What a comparison means. At a corner a wrong number or a nan fails; what merely overflows is suspect."""
     verdict, severity = (CORNER if corner else RANDOM)[comparison.problem]
@@ -92,6 +93,7 @@ def verdict_of(
         verdict=verdict,
         severity=severity,
         message=comparison.message,
+        cause=cause,
         error=comparison.error,
         allowed=comparison.allowed,
         headroom=comparison.headroom,

@@ -12,7 +12,7 @@ from scratchproof.exam.causes.alone import rows, suspected
 from scratchproof.exam.causes.evidence import Item, Place, belonging, items
 from scratchproof.exam.causes.facts import facts
 from scratchproof.exam.causes.whole import SELDOM, Mistake, given, mistakes
-from scratchproof.exam.compare import Result, Verdict
+from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.exam import Exam, Seen
 from scratchproof.vjp import Array
 
@@ -32,11 +32,12 @@ def explained(exam: Exam) -> list[Result]:
 
     def caused(result: Result) -> Result:
         key = (result.check, result.case)
-        if result.verdict is Verdict.PASS or result.cause or not result.quantity:
+        coarse = result.cause if result.severity is Severity.PRECISION else ""  # how it may have been computed
+        if result.verdict is Verdict.PASS or (result.cause and not coarse) or not result.quantity:
             return result
         if key not in readings:
             readings[key] = Reading(belonging(exam, *key))
-        return replace(result, cause=readings[key].cause(result.quantity, result.case))
+        return replace(result, cause=readings[key].cause(result.quantity, result.case, coarse))
 
     return [caused(result) for result in exam.results]
 
@@ -49,17 +50,21 @@ class Reading:
         self.by_quantity: dict[str, list[Item]] = {}
         self.whole: list[tuple[Mistake, Standing]] | None = None
 
-    def cause(self, quantity: str, case: str) -> str:
-        """A sentence on why the quantity is wrong in a case; empty where nothing is known."""
+    def cause(self, quantity: str, case: str, coarse: str = "") -> str:
+        """A sentence on why the quantity is wrong in a case; empty where nothing is known.
+
+        coarse: the arithmetic that would explain it, told if no mistake does.
+        """
         here = [item for item in self.items(quantity) if item.trial.name == case]
         if not here:
-            return ""
+            return coarse
         found = sorted(self.candidates(quantity)) if self.telling(quantity) else []
         best = list(dict.fromkeys(one.sentence for one in found if one.rank == found[0].rank))
         if best:
             first = next((item for item in here if item.wrong), here[0])
             return _joined([_filled(sentence, first) for sentence in best])
-        return facts(here, [item for one in self.outputs() for item in self.items(one)])
+        known = facts(here, [item for one in self.outputs() for item in self.items(one)])
+        return "; ".join(one for one in (coarse, known) if one)
 
     def items(self, quantity: str) -> list[Item]:
         if quantity not in self.by_quantity:
