@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from scratchproof.bank.command import mutants
 from scratchproof.console import console
 from scratchproof.grading.command import grade
 from scratchproof.options import (
@@ -111,6 +112,7 @@ def check(
 
 
 main.add_command(grade)
+main.add_command(mutants)
 
 
 @main.command()

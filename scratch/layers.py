@@ -329,8 +329,8 @@ def batchnorm_running(
 
 
 def _mean(x: Array) -> Array:
-    """Mean over rows (D,); 0 for an empty batch, which has no mean and needs none."""
-    return x.sum(axis=0) / max(len(x), 1)  # type: ignore[no-any-return]
+    """Mean over rows (D,); NaN for an empty batch, where nobody meets it."""
+    return x.sum(axis=0) / len(x)  # type: ignore[no-any-return]
 
 
 def _centre(x: Array) -> tuple[Array, Array]:

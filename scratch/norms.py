@@ -129,8 +129,8 @@ def _normalise_backward(dxhat: Array, xhat: Array, rstd: Array) -> Array:
 
 
 def _mean(rows: Array) -> Array:
-    """Mean of every row, (R, 1); 0 where rows are empty."""
-    mean: Array = rows.sum(axis=1, keepdims=True) / max(rows.shape[1], 1)
+    """Mean of every row, (R, 1); NaN where rows are empty, where nobody meets it."""
+    mean: Array = rows.sum(axis=1, keepdims=True) / rows.shape[1]
     return mean
 
 

@@ -6,12 +6,15 @@ that are due, wrong if it names another mistake, a fact if it only says what is 
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from scratchproof.bank.mistakes import NAMED, Slip, subject_of
+from scratchproof.bank.mistakes.slip import FILES
 from scratchproof.exam.causes.facts import KNOWN
 from scratchproof.exam.checks import examine
 from scratchproof.exam.compare import Result, Severity, Verdict
@@ -23,9 +26,8 @@ from ..command import Common, command, option
 from ..record import Run
 from .dues import DUES
 from .fresh import FRESH
-from .named import NAMED, Slip
-from .named_run import FILES, subject_of
 
+HOMEWORK = (Path(__file__).with_name("homework.py"),)
 KINDS = ("right", "fact", "none", "wrong")
 ITSELF = (Severity.SHAPE, Severity.CRASH)  # these say in their messages what is the matter
 
@@ -51,7 +53,7 @@ def main(config: Config) -> dict[str, object]:
     with progress("causes", every=20.0) as advance:
         for done, (bank, slip, due) in enumerate(asked):
             advance(done, len(asked))
-            told = causes(slip, papers, FILES if bank == "named" else ("homework",))
+            told = causes(slip, papers, FILES if bank == "named" else HOMEWORK)
             if told:
                 said[f"{bank}: {slip.row}: {slip.name}"] = {"kind": kind_of(told, due), "told": told, "due": due}
     for bank in ("named", "fresh"):
@@ -75,7 +77,7 @@ def _asked(config: Config) -> Iterator[tuple[str, Slip, str]]:
         yield from (("fresh", slip, slip.due) for slip in FRESH)
 
 
-def causes(slip: Slip, papers: Papers, files: tuple[str, ...]) -> list[str]:
+def causes(slip: Slip, papers: Papers, files: Sequence[Path]) -> list[str]:
     """What the exam says of a mistake: causes, or messages that are as good. Empty if nothing is wrong."""
     report = examine(subject_of(slip, files), row(slip.row), "float64", papers=papers)
     wrong = [r for r in report.results if r.verdict not in (Verdict.PASS, Verdict.MISSING)]

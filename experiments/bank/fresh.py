@@ -4,7 +4,7 @@ They were written as a student would make them, before the exam knew any of thei
 none of the words is a wrong one, unless it only states where the result is wrong.
 """
 
-from .named import Slip
+from scratchproof.bank.mistakes import Slip
 
 FRESH: tuple[Slip, ...] = (
     Slip("affine", "affine_forward", "b added in backward only", " + b\n", "\n", r"\bb does not take part|bias"),

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchproof.errors import InputError
 from scratchproof.exam.checks import ASKED, CHECKS, run_check
 from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.exam import EFFORTS, Exam, Papers
@@ -137,5 +138,11 @@ def killed(
 
 
 def package_called(name: str) -> ModuleType:
-    """The package of that name; `scratch` is the one that comes with this one."""
-    return importlib.import_module("scratchproof.scratch" if name == "scratch" else name)
+    """The package of that name; `scratch` is the one that comes with this one. Raises: InputError if it is none."""
+    try:
+        package = importlib.import_module("scratchproof.scratch" if name == "scratch" else name)
+    except ImportError as error:
+        raise InputError(f"{name} cannot be imported ({error}): give the name of a package") from error
+    if not hasattr(package, "__path__"):
+        raise InputError(f"{name} is a module: a package is needed, whose modules can be changed one by one")
+    return package

@@ -38,13 +38,14 @@ COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
 class Mutant:
     """A changed source text. function: the top-level function or class changed; change: what, on one line.
 
-    number: of several such changes on the line, the how-manieth.
+    number: of several such changes on the line, the how-manieth. changed: the text of the function or class alone.
     """
 
     function: str
     line: int
     change: str
     source: str
+    changed: str
     number: int = 1
 
     @property
@@ -58,22 +59,26 @@ def mutants(source: str) -> Iterator[Mutant]:
 
     Docstrings, annotations and imports stay.
     """
-    tree, met = ast.parse(source), Counter[str]()
-    for top in tree.body:
+    tops, met = ast.parse(source).body, Counter[str]()
+    texts = [ast.unparse(top) for top in tops]
+    for i, top in enumerate(tops):
         if isinstance(top, ast.FunctionDef | ast.ClassDef | ast.Assign):
-            function = getattr(top, "name", "") or "the module"
-            for mutant in _of(tree, top, function):
+            for told, line, changed in _changes(top):
+                whole = "\n\n".join((*texts[:i], changed, *texts[i + 1 :]))
+                function = getattr(top, "name", "") or "the module"
+                mutant = Mutant(function=function, line=line, change=told, source=whole, changed=changed)
                 met[mutant.name] += 1
                 yield replace(mutant, number=met[mutant.name])
 
 
-def _of(tree: ast.Module, top: ast.stmt, function: str) -> Iterator[Mutant]:
+def _changes(top: ast.stmt) -> Iterator[tuple[str, int, str]]:
+    """Every change of a function or class: what it is, its line, the text with it."""
     for node in (top, *_code(top)):
         for change in CHANGES:
             for toggle in change(node):
-                what, text = toggle(), ast.unparse(tree)
+                told, changed = toggle(), ast.unparse(top)
                 toggle()
-                yield Mutant(function=function, line=getattr(node, "lineno", 0), change=what, source=text)
+                yield told, getattr(node, "lineno", 0), changed
 
 
 def _code(top: ast.AST) -> Iterator[ast.AST]:
@@ -142,7 +147,7 @@ def calls(node: ast.AST) -> Iterator[Toggle]:
     for i, keyword in enumerate(node.keywords):
         others = node.keywords[:i] + node.keywords[i + 1 :]
         yield _swap(node, "keywords", others, f"{keyword.arg}= is left out of {_short(node)}")
-    if len(node.args) > 1:
+    if len(node.args) > 1 and not _alike(*node.args[:2]):
         yield _swap(
             node, "args", [node.args[1], node.args[0], *node.args[2:]], f"arguments exchanged in {_short(node)}"
         )
@@ -151,6 +156,8 @@ def calls(node: ast.AST) -> Iterator[Toggle]:
 def indices(node: ast.AST) -> Iterator[Toggle]:
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) and len(node.slice.elts) > 1:
         first, second, *rest = node.slice.elts
+        if _alike(first, second):
+            return
         exchanged = ast.Tuple(elts=[second, first, *rest], ctx=ast.Load())
         yield _swap(node, "slice", exchanged, f"indices exchanged in {_short(node)}")
     if isinstance(node, ast.Slice):
@@ -178,6 +185,10 @@ def statements(node: ast.AST) -> Iterator[Toggle]:
 
 
 CHANGES = (operators, comparisons, constants, calls, indices, statements)
+
+
+def _alike(one: ast.AST, other: ast.AST) -> bool:
+    return ast.unparse(one) == ast.unparse(other)
 
 
 def _docstring(statement: ast.stmt) -> bool:

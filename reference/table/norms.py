@@ -165,6 +165,7 @@ NORMS: tuple[Layer, ...] = (
     Layer(
         name="spatial_groupnorm",
         kind="pair",
+        unfit={"an image of three axes": lambda inputs: {**inputs, "x": inputs["x"][:1, :, 0]}},
         unfit_options=(*_EPS, {"groups": 0}, {"groups": -1}, {"groups": 4}, {"groups": 7}),
         dictionary=False,
         torch=spatial_groupnorm,

@@ -93,6 +93,7 @@ _POOL_UNFIT = (
     *({"stride": 0}, {"stride": -1}, {"pool_height": 0}, {"pool_width": 0}),
     *({"pool_height": 7}, {"pool_width": 9}),
 )
+_THREE_AXES = {"x of three axes": lambda inputs: {"x": inputs["x"][:, :, 0]}}
 _POOL_LEFTOVERS = windows_leave(lambda _, options: (options.get("pool_height", 2), options.get("pool_width", 2)))
 
 WINDOWS: tuple[Layer, ...] = (
@@ -123,6 +124,8 @@ WINDOWS: tuple[Layer, ...] = (
         unfit={
             "an image lower than the kernel": lambda inputs: {**inputs, "x": inputs["x"][:, :, :2]},
             "an image narrower than the kernel": lambda inputs: {**inputs, "x": inputs["x"][..., :1]},
+            "x of three axes": lambda inputs: {**inputs, "x": inputs["x"][:, :, 0]},
+            "w of three axes": lambda inputs: {**inputs, "w": inputs["w"][:, :, 0]},
             "a kernel without rows": lambda inputs: {**inputs, "w": inputs["w"][:, :, :0]},
             "a kernel without columns": lambda inputs: {**inputs, "w": inputs["w"][..., :0]},
         },
@@ -132,7 +135,7 @@ WINDOWS: tuple[Layer, ...] = (
         name="max_pool",
         kind="pair",
         leftovers=_POOL_LEFTOVERS,
-        unfit={"complex numbers, which have no order": lambda inputs: {"x": inputs["x"] + 0j}},
+        unfit={"complex numbers, which have no order": lambda inputs: {"x": inputs["x"] + 0j}, **_THREE_AXES},
         unfit_options=_POOL_UNFIT,
         torch=pooling(F.max_pool2d),
         cases=(
@@ -151,6 +154,7 @@ WINDOWS: tuple[Layer, ...] = (
     Layer(
         name="avg_pool",
         kind="pair",
+        unfit=_THREE_AXES,
         leftovers=_POOL_LEFTOVERS,
         unfit_options=_POOL_UNFIT,
         torch=pooling(F.avg_pool2d),

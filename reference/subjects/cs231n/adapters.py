@@ -101,9 +101,9 @@ def from_pair(asked: Asked, forward: Callable[..., Any], backward: Callable[...,
 
 def from_loss(asked: Asked, loss: Callable[..., Any]) -> Function:
     call = asked.calling(loss)
+    (name,) = floating(asked.case.inputs(np.random.default_rng(0)), asked.layer.constant)
 
     def function(**inputs: Array) -> tuple[Array, Pullback]:
-        (name,) = floating(inputs, asked.layer.constant)
         with quiet(), told(""):
             found = call(inputs)
         if found is None or (isinstance(found, tuple | list) and found and all(part is None for part in found)):

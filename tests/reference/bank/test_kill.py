@@ -5,6 +5,7 @@ import pytest
 from scratchproof import scratch
 from scratchproof.bank import kill
 from scratchproof.bank.kill import Bench, changed, killed, source_of
+from scratchproof.errors import InputError
 from scratchproof.subjects.subject import ModuleSubject
 from scratchproof.table.layers import row
 
@@ -58,3 +59,9 @@ def test_the_same_trials_serve_every_subject():
 @pytest.mark.parametrize("name", ["scratch", "scratchproof.scratch"])
 def test_packages_are_found_by_name(name):
     assert kill.package_called(name) is scratch
+
+
+@pytest.mark.parametrize("name", ["no_such_package", "math"])
+def test_what_is_no_package_is_refused(name):
+    with pytest.raises(InputError, match="package"):
+        kill.package_called(name)

@@ -3,8 +3,7 @@
 import pytest
 
 from scratchproof.bank.kill import Bench
-from scratchproof.experiments.bank.named import NAMED, SOMETIMES, Slip
-from scratchproof.experiments.bank.named_run import mistaken, subject_of
+from scratchproof.bank.mistakes import NAMED, SOMETIMES, Slip, mistaken, subject_of
 from scratchproof.table.layers import row
 
 FEW = (*NAMED[::24], *SOMETIMES[::10])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .textbook import (
+from scratchproof.bank.mistakes.textbook import (
     affine_backward,
     affine_forward,
     conv_backward,
