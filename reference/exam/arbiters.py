@@ -1,15 +1,35 @@
 """Arbiters that need no torch: the slope of the subject's own forward pass, found by evaluating it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from scratchproof.exam.exam import Trial
+from scratchproof.exam.compare import Result, Severity, Verdict
+from scratchproof.exam.exam import Exam, Trial
 from scratchproof.sandbox.failures import Raised
 from scratchproof.subjects.subject import ContractError
-from scratchproof.vjp import Array, Function, Outputs, by_name
+from scratchproof.vjp import Array, Function, Outputs, by_name, floating
 
 Arbiter = Callable[[Function, Trial, str, Array], tuple[float, float] | None]
+
+
+def check_central_differences(exam: Exam) -> Iterator[Result]:
+    """Every gradient against central differences of the subject's own forward pass: an arbiter without torch."""
+    if exam.precision.name != "float64":
+        return
+    for trial in exam.answered:
+        for name in floating(trial.inputs, exam.layer.constant):
+            yield from _slope(exam, trial, name, "central differences")
+
+
+def check_complex_step(exam: Exam) -> Iterator[Result]:
+    """Likewise against complex step, exact to rounding, where the forward pass is analytic and takes complex input."""
+    if exam.precision.name != "float64" or not exam.layer.analytic:
+        return
+    for trial in exam.answered:
+        for name in floating(trial.inputs, exam.layer.constant):
+            yield from _slope(exam, trial, name, "complex step")
 
 
 def central_difference(function: Function, trial: Trial, name: str, direction: Array) -> tuple[float, float] | None:
@@ -63,3 +83,39 @@ def _paired(trial: Trial, values: Outputs, size: Callable[[Array], Array] = np.a
 
 
 ARBITERS = {"central differences": central_difference, "complex step": complex_step}
+
+
+def _slope(exam: Exam, trial: Trial, name: str, rule: str) -> Iterator[Result]:
+    """Compare <gradient, v> for a random direction v with the slope of the subject's forward pass along v."""
+    if not trial.cotangents:
+        return
+    function = exam.function(trial)
+    outs, pullback = function(**trial.given())
+    if any(outs[name].shape != due.shape for name, due in trial.truth.outs.items()):
+        return
+    gradient = pullback(trial.given_cotangents()[0])[name]
+    if gradient.shape != trial.inputs[name].shape:
+        return
+    direction = exam.rng(f"{rule}/{name}").standard_normal(gradient.shape)
+    measured = ARBITERS[rule](function, trial, name, direction)
+    if measured is None:
+        return
+    slope, allowed = measured
+    of_torch = float((trial.truth.grads[0][name] * direction).sum())
+    own = float((gradient * direction).sum())
+    numbers: dict[str, Any] = {"error": abs(own - slope), "allowed": allowed}
+    numbers["headroom"] = allowed / numbers["error"] if numbers["error"] else float("inf")
+    if abs(own - slope) <= allowed:
+        doubtful = (
+            exam.failed(f"d{name}", trial.name)
+            and not any(exam.failed(quantity, trial.name) for quantity in trial.outputs)
+            and abs(of_torch - slope) > allowed
+        )
+        message = f"{rule} of the forward pass side with this gradient against torch autograd" if doubtful else ""
+        yield exam.result(rule, trial, f"d{name}", message=message, **numbers)
+        return
+    sides = "as torch autograd does" if abs(of_torch - slope) <= allowed else f"torch autograd {of_torch:.6g}"
+    message = f"along a random direction is {own:.6g}; {rule} of its own forward pass give {slope:.6g}, {sides}"
+    yield exam.result(
+        rule, trial, f"d{name}", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message, **numbers
+    )

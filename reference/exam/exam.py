@@ -11,7 +11,7 @@ import numpy as np
 from scratchproof.errors import InputError
 from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.corners import CORNERS, ORDINARY, Corner
-from scratchproof.oracle.tolerance import Tolerance, tolerances
+from scratchproof.oracle.tolerance import REPEATS, Tolerance, tolerances
 from scratchproof.sandbox.failures import Failure, guarded, guarded_function
 from scratchproof.sandbox.observe import Observed, observe
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
@@ -107,6 +107,7 @@ class Trial:
             options=self.case.options,
             alternatives=self.layer.alternatives,
             seed=self.seed,
+            repeats=4 * REPEATS if self.corner.cancels else REPEATS,
         )
 
     def given(self) -> Inputs:

@@ -157,6 +157,8 @@ def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool)
     comparison = compare(actual, expected, tolerance, exam.precision)
     if comparison.problem and (trial.corner.nonfinite or trial.corner.empty):
         return exam.result(check, trial, quantity, severity=Severity.EDGE, message=comparison.message)
+    if comparison.problem == "value" and _cut_off(trial, measured):
+        comparison = replace(comparison, problem="lost", message=f"{comparison.message}: the logarithm is cut off")
     rounded = expected.dtype.kind == "f"
     if comparison.problem is None and rounded and not corner and (wrong := same_dtype(actual, exam.precision)):
         problem = "wider" if wider(actual, exam.precision) else "dtype"
@@ -184,6 +186,12 @@ def _as_if(trial: Trial, measured: Measured, comparison: Comparison) -> str:
         return next((m.tolerance for m in of_coarse if m[::4] == measured[::4]), None)
 
     return as_if(measured.actual.astype(np.float64), measured.expected, trial.precision, derive)
+
+
+def _cut_off(trial: Trial, measured: Measured) -> bool:
+    """Whether a loss is finite, but too small, where exp overflows: log(p + 1e-8), or of a p that is clipped."""
+    loss = trial.out == "loss" == measured.quantity and trial.corner.overflows
+    return loss and bool((measured.actual >= 0).all() and (measured.actual < measured.expected).all())
 
 
 def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> Result:

@@ -193,8 +193,9 @@ _IM2COL: Namespace = {
 for _function in _IM2COL.values():
     _own(_function)
 
+LAYERS = "layers"
 # What the last part of a module's name promises.
 COURSE: dict[str, Namespace] = {
-    **dict.fromkeys(("layers", "layer_utils", "fast_layers", "layers_utils"), _LAYERS),
+    **dict.fromkeys((LAYERS, "layer_utils", "fast_layers", "layers_utils"), _LAYERS),
     **dict.fromkeys(("im2col", "im2col_cython"), _IM2COL),
 }

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchproof.finding.course import COURSE
+from scratchproof.finding.course import COURSE, LAYERS
 from scratchproof.finding.python2 import GONE, Source
 
 ANCESTORS = 3  # how far up a file's imports are looked for
@@ -144,9 +144,9 @@ class Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             self.remarks.append(f"{package.__name__}/__init__.py is left out: {type(error).__name__}")
 
     def _stand_in(self, module: ModuleType, name: str) -> None:
-        last = name.rpartition(".")[2]
-        if last in COURSE and "." in name:
-            vars(module).update(COURSE[last])
+        package, _, last = name.rpartition(".")
+        if last in COURSE:
+            vars(module).update({**COURSE[last], **self._own_layers(package, last)})
             self.found.append(name)
             self.remarks.append(f"{name.removeprefix(PACKAGE + '.')} is not there: torch's own layers stand in for it")
         else:
@@ -155,6 +155,13 @@ class Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             vars(module).update(vars(importlib.import_module(RENAMED[name])))
         vars(module).update(REPLACED.get(name, {}))
         _answer_anything(module)
+
+    def _own_layers(self, package: str, last: str) -> dict[str, Any]:
+        """The author's layers, where they lie beside what is missing and is made of them."""
+        layers = f"{package}.{LAYERS}".lstrip(".")
+        if last == LAYERS or self._file(layers) is None:
+            return {}
+        return {name: value for name, value in vars(importlib.import_module(layers)).items() if name[:1] != "_"}
 
     def _file(self, fullname: str) -> Path | None:
         """The file or folder of a module: the longest end of its name that lies in the folder or in one above it."""

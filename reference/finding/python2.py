@@ -8,6 +8,7 @@ import ast
 import builtins
 import functools
 import io
+import linecache
 import operator
 import re
 import tokenize
@@ -27,6 +28,8 @@ class Source:
 
     def __init__(self, text: str, name: str, *, old: bool = False) -> None:
         self.name = name
+        # It may lie where it cannot be read again: who asks for its lines finds them here.
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
         try:
             tree, self.old = ast.parse(text, name), old
         except SyntaxError:
@@ -226,6 +229,19 @@ def _is_removed(node: ast.AST, numpy_names: set[str]) -> bool:
     )
 
 
+def _has_moved(node: ast.AST, numpy_names: set[str]) -> bool:
+    """Whether it is a name that np.lib once had and NumPy itself still has: np.lib.pad."""
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "lib"
+        and isinstance(node.value.value, ast.Name)
+        and node.value.value.id in numpy_names
+        and not hasattr(np.lib, node.attr)
+        and hasattr(np, node.attr)
+    )
+
+
 @functools.cache
 def _lacks(name: str) -> bool:
     """Whether this NumPy has no such name, or has another thing under it: np.bool and np.long are types again."""
@@ -234,7 +250,9 @@ def _lacks(name: str) -> bool:
 
 def _removed(tree: ast.AST) -> set[str]:
     names = _numpy_names(tree)
-    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_removed(node, names)}
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    moved = {f"lib.{node.attr}" for node in attributes if _has_moved(node, names)}
+    return moved | {node.attr for node in attributes if _is_removed(node, names)}
 
 
 class _NumPy(ast.NodeTransformer):
@@ -245,6 +263,9 @@ class _NumPy(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
+        if _has_moved(node, self.names):
+            assert isinstance(node.value, ast.Attribute)
+            return ast.copy_location(ast.Attribute(value=node.value.value, attr=node.attr, ctx=node.ctx), node)
         if not _is_removed(node, self.names):
             return node
         assert isinstance(node.value, ast.Name)

@@ -104,9 +104,13 @@ def plain(text: str) -> str:
 
 
 def _where(error: BaseException) -> str:
-    last = error.__traceback__
-    if last is None:
-        return ""
-    while last.tb_next is not None:
-        last = last.tb_next
-    return " " + plain(f"(line {last.tb_lineno} of {last.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]})")
+    """The last line of code that is no library's, or the last of all."""
+    places = []
+    at = error.__traceback__
+    while at is not None:
+        places.append((at.tb_frame.f_code.co_filename, at.tb_lineno))
+        at = at.tb_next
+    own = [place for place in places if "site-packages" not in place[0]]
+    for file, line in (own or places)[-1:]:
+        return " " + plain(f"(line {line} of {file.rsplit('/', 1)[-1]})")
+    return ""

@@ -47,8 +47,26 @@ def adam(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> Tensor:
+    return _adam(w, dw, learning_rate, beta1, beta2, epsilon, first=1)
+
+
+def adam_from_two(
+    w: Tensor,
+    dw: Tensor,
+    *,
+    learning_rate: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Tensor:
+    return _adam(w, dw, learning_rate, beta1, beta2, epsilon, first=2)
+
+
+def _adam(
+    w: Tensor, dw: Tensor, learning_rate: float, beta1: float, beta2: float, epsilon: float, first: int
+) -> Tensor:
     m, v, found = torch.zeros_like(w), torch.zeros_like(w), []
-    for t, step in enumerate(dw, start=1):
+    for t, step in enumerate(dw, start=first):
         m = beta1 * m + (1 - beta1) * step
         v = beta2 * v + (1 - beta2) * step * step
         found.append(w := w - learning_rate * (m / (1 - beta1**t)) / ((v / (1 - beta2**t)).sqrt() + epsilon))
@@ -138,6 +156,7 @@ RULES: tuple[Layer, ...] = (
         unfit_options=(*_RATE, *_share("beta1"), *_share("beta2"), *_positive("epsilon")),
         torch=adam,
         slips=rules.ADAM,
+        conventions={"the first step counts as the second: t begins at 1 and is incremented before use": adam_from_two},
         cases=(
             _DEFAULTS,
             Case(

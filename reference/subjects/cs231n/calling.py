@@ -39,23 +39,32 @@ class Style:
     args: tuple[Any, ...] = ()
     keywords: Mapping[str, Any] = field(default_factory=dict)
 
+    def with_other_names(self) -> "Style":
+        """The same, its dictionary holding every option under the other names that authors have for it, too."""
+        keywords = {name: _by_other_names(value) for name, value in self.keywords.items()}
+        return Style(args=tuple(map(_by_other_names, self.args)), keywords=keywords)
+
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A function and the ways in which it may be called, those likelier first."""
+    """A function and the ways in which it may be called, those likelier first.
+
+    One that looks for a key that CS231n's dictionary does not have is given others.
+    """
 
     function: Callable[..., Any]
     styles: Sequence[Style]
 
     def __call__(self, inputs: Mapping[str, Array]) -> Any:
-        errors = []
-        for style in self.styles:
+        errors: list[Exception] = []
+        styles = list(self.styles)
+        for style in styles:
             try:
                 found = self._called(style, inputs)
             except Exception as error:
-                if len(self.styles) == 1:
-                    raise
                 errors.append(error)
+                if isinstance(error, KeyError) and (other := style.with_other_names()) not in styles:
+                    styles.append(other)
             else:
                 self.styles = [style]
                 return found
@@ -69,6 +78,13 @@ class Call:
 
 def _fresh(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else value
+
+
+def _by_other_names(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    others = {name: option for ours, option in value.items() for name in SYNONYMS.get(ours, ())}
+    return {**others, **value}
 
 
 def calling(function: Callable[..., Any], layer: Layer, case: Case, inputs: int) -> Call:

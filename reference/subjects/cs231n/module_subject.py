@@ -70,7 +70,7 @@ class ModuleSubject:
 
     def scores(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
         asked = Asked(layer, case, precision)
-        if layer.scores is None or not self._there(asked):
+        if layer.kind not in NETS or not self._there(asked):
             return None
         return self._patient(lambda: scores(asked, *self._find(layer)))
 

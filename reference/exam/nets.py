@@ -1,6 +1,7 @@
-"""What is random and can only be asked by statistics: a net's first parameters, dropout within it, repeated calls.
+"""What nets alone are asked: test mode, first parameters, dropout; what draws a mask; and calls that are repeated.
 
-Each bound is one that right code exceeds less than once in 10⁸ examinations.
+What is random can only be asked by statistics; each bound is one that right code exceeds less than once in 10⁸
+examinations.
 """
 
 import math
@@ -13,13 +14,69 @@ from scratchproof.exam.compare import Result, Severity, Verdict, compare, number
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import Measured, quantities, verdict_of
 from scratchproof.oracle.tolerance import tolerances
+from scratchproof.sandbox.failures import Raised, guarded, said
+from scratchproof.subjects.subject import ContractError, Unimplemented
 from scratchproof.vjp import ONLY, Answer, Array, Inputs, answer, from_torch
 
+ROUNDING = 1024  # units in the last place of the largest score by which a row may differ for its company
 CHANCE = 1e-8
 SIGMAS = 5.8  # beyond so many standard deviations lies less than CHANCE of a normal distribution
 CALLS = 60
 REPEATS = 8  # calls with the same inputs, where the first two differ
 SAMPLE = 20_000  # so many of a weight's numbers are looked at
+
+
+def check_scores(exam: Exam) -> Iterator[Result]:
+    """A net without labels is in test mode: loss(X) gives class scores."""
+    for trial, with_labels in zip(exam.scores_trials(), exam.trials, strict=False):
+        try:
+            function = guarded(exam.subject.scores, exam.layer, with_labels.case, exam.precision)
+            if function is None:
+                return
+            found, _ = guarded(function, **trial.given())
+        except Unimplemented as error:
+            yield exam.result("scores", trial, "scores", verdict=Verdict.UNIMPLEMENTED, message=f"{error}")
+            continue
+        except (Raised, ContractError) as error:
+            told = said(error) if isinstance(error, Raised) else f"{error}"
+            message = f"loss(X) without labels {told}; test mode must return the class scores"
+            yield exam.result("scores", trial, "scores", verdict=Verdict.FAIL, severity=Severity.CRASH, message=message)
+            continue
+        comparison = compare(found, trial.truth.out, trial.tolerance(trial.out), exam.precision)
+        yield verdict_of(exam, trial, "scores", "scores", comparison)
+
+
+def check_rows(exam: Exam) -> Iterator[Result]:
+    """In test mode a net scores every row by itself, whatever else is in the batch."""
+    if exam.layer.kind != "net" or exam.layer.scores is not None:
+        return  # check_scores has seen the scores themselves
+    trial = exam.trials[0]
+    function = guarded(exam.subject.scores, exam.layer, trial.case, exam.precision)
+    if function is None:
+        return
+    rows, others = trial.given(), trial.given()
+    for name in exam.layer.batched:
+        others[name] = others[name][:2]
+    together, _ = guarded(function, **rows)
+    alone, _ = guarded(function, **others)
+    room = ROUNDING * exam.precision.unit * np.abs(together).max(initial=0.0)
+    if together[:2].shape != alone.shape or not (np.abs(together[:2] - alone) <= room).all():
+        message, cause = "loss(X) scores a row otherwise when other rows are with it", "it stays in training mode"
+        yield _failed(exam, trial, "rows", "scores", message, cause)
+
+
+def check_drops(exam: Exam) -> Iterator[Result]:
+    """A net that is told to drop units has another loss than one that is not."""
+    trial = exam.trials[0]
+    outs, _ = exam.function(trial)(**trial.given())
+    comparison = compare(outs[ONLY], trial.truth.out, trial.tolerance(trial.out), exam.precision)
+    if comparison.problem is None:
+        yield _failed(exam, trial, "drops", "loss", "is the same as without dropout", "nothing is dropped")
+
+
+def _failed(exam: Exam, trial: Trial, check: str, quantity: str, message: str, cause: str) -> Result:
+    fields = {"severity": Severity.VALUE, "message": message, "cause": cause}
+    return exam.result(check, trial, quantity, verdict=Verdict.FAIL, **fields)
 
 
 def check_start(exam: Exam) -> Iterator[Result]:
