@@ -85,6 +85,8 @@ def test_a_room_says_what_belongs_in_it_and_has_at_most_ten_files(room):
 def test_nobody_imports_the_folders_by_their_own_names():
     for package in ("reference", "scratch", "experiments", "tests"):
         for file in files(package):
+            if "strangers" in file.parts:
+                continue  # not ours to tell how to import, and some are Python 2
             assert not outermost(file) & {"reference", "scratch", "experiments"}, file
 
 
