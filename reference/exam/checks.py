@@ -14,7 +14,7 @@ from scratchproof.exam.arbiters import check_central_differences, check_complex_
 from scratchproof.exam.beyond import check_memory, check_orders, check_shapes
 from scratchproof.exam.causes.explain import explained
 from scratchproof.exam.compare import Result, Severity, Verdict, compare
-from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report
+from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report, Trial
 from scratchproof.exam.judge import judge, quantities, unanswered
 from scratchproof.exam.nets import (
     check_dropout,
