@@ -41,7 +41,8 @@ derivative. They differ at {apart} points, in {names} functions; everywhere else
 Arrays are flat; a function with several outputs is weighted by 1, ¾, -1¼, …; of second derivatives the diagonal is
 compared. A third opinion are one-sided differences of torch's values: **right**, **wrong** where both sides meet in
 one derivative; **allowed**, **outside** at a kink, by whether the answer lies between the slopes of the two sides
-(input by input: a box around the subdifferential); **-** where differences are not finite, and words must do.
+(input by input: a box around the subdifferential); **-** where differences are not finite or the values differ
+already, and words must do.
 """
 
 

@@ -82,8 +82,11 @@ def findings(entry: Entry) -> list[Finding]:
         answers = _all_points(entry) if entry.apart else _point_by_point(entry)
     found = []
     for label, (ours, theirs, *sides) in answers.items():
+        same = agree(ours.value, theirs.value)
         for i, order in enumerate(ORDERS):
-            left, right = (np.full(ours.value.size, np.nan) if i == 0 else side.parts()[i] for side in sides)
+            # differences of torch's values say nothing about another function
+            judged = i > 0 and same
+            left, right = (side.parts()[i] if judged else np.full(ours.parts()[i].size, np.nan) for side in sides)
             ours_here, theirs_here = ours.parts()[i], theirs.parts()[i]
             finding = Finding(
                 name=entry.name, at=label, order=order, torch=ours_here, jax=theirs_here, left=left, right=right

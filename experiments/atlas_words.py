@@ -110,7 +110,10 @@ WORDS: dict[str, dict[str, str]] = {
         "tie": _TIE,
         "*": "Not the same function: of an even number torch takes the lower middle, JAX the mean of the two.",
     },
-    "quantile 0.3": {"*": _TIE},
+    "quantile 0.3": {
+        "*": "A kink, with the weights of two neighbours in order handed to two of the equals. Both answers are limits of "
+        "slopes nearby, though no difference at the point itself is as steep as 0.9."
+    },
     "cummax": {"*": "A kink. torch hands an equal's gradient to the last index, JAX divides it; both are subgradients."},
     "max pooling, windows of 2": {"with nan": "nan wins a window in torch; JAX's window maximum hands its gradient elsewhere.", "*": _TIE},
 }  # fmt: skip

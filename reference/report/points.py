@@ -94,6 +94,8 @@ def _property(result: Found, declared: Sequence[str]) -> str:
     An empty string for a check of every gradient that found nothing wrong in any.
     """
     name = SPEAKS_OF.get(result["check"], str(result["quantity"]))
+    if not name and result["verdict"] != "PASS":
+        return "conduct"
     if not name or not declared or name in declared or name == NOT_THE_AUTHORS:
         return name
     return "conduct"

@@ -85,3 +85,14 @@ def test_at_a_kink_what_lies_between_the_slopes_is_allowed() -> None:
         return made.allowed(made.torch)
 
     assert [at(value) for value in (0.0, 0.5, 1.0, 1.5, -0.5)] == ["allowed"] * 3 + ["outside"] * 2
+
+
+def test_a_slope_of_another_function_is_not_called_wrong() -> None:
+    import jax
+    import torch
+
+    entry = Entry(name="sin", torch=torch.sin, jax=jax.numpy.cos, at={"ordinary": ([0.5, 1.0],)}, apart=True)
+    value, first, _ = findings(entry)
+    assert value.differ
+    assert first.differ
+    assert {first.allowed(first.torch), first.allowed(first.jax)} == {"no verdict"}

@@ -67,3 +67,10 @@ def test_what_there_is_to_earn_does_not_hang_on_what_went_wrong(sample):
     missing = sample.report("relu", verdict="MISSING")
     for found in (right, wrong, late, missing):
         assert set(earned(sample.document(found, asked=["relu"]))) == {"out", "dx", "corners", "conduct"}
+
+
+def test_a_failure_that_names_no_quantity_costs_the_point_for_conduct(sample):
+    results = [sample.result(), sample.result(quantity="dx"), sample.result(check="corners")]
+    crash = sample.result(check="linear", quantity="", verdict="FAIL", message="relu: raised ValueError")
+    found = sample.document(sample.report("relu", *results, sample.result(check="unwritten"), crash, verdict="FAIL"))
+    assert earned(found) == {"out": True, "dx": True, "corners": True, "conduct": False}
