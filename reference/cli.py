@@ -18,6 +18,7 @@ from scratchproof.grading.command import grade
 from scratchproof.options import (
     Group,
     device_option,
+    dtype_option,
     effort_option,
     gradescope_option,
     html_option,
@@ -25,6 +26,7 @@ from scratchproof.options import (
     json_option,
     junit_option,
     layer_option,
+    mapping_option,
     once,
     present,
     rename_option,
@@ -49,14 +51,7 @@ def main() -> None:
 @main.command()
 @click.argument("subject", default="scratch")
 @layer_option
-@click.option(
-    "--dtype",
-    "dtypes",
-    multiple=True,
-    callback=once,
-    type=click.Choice(["float64", "float32"]),
-    help="Only this precision; may be repeated. A module sits the exam in both.",
-)
+@dtype_option
 @effort_option
 @click.option(
     "--rows",
@@ -69,6 +64,7 @@ def main() -> None:
 @time_limit_option
 @strict_option
 @rename_option
+@mapping_option
 @json_option
 @html_option
 @junit_option
@@ -84,14 +80,15 @@ def check(
     in_process: bool,
     time_limit: float,
     strict: bool,
-    renames: tuple[str, ...],
+    renamed: dict[str, str],
+    mapping: Path | None,
     **files: Path | None,
 ) -> None:
     """Examine every layer, loss and net of SUBJECT.
 
-    SUBJECT is an importable module (the default is the from-scratch NumPy package, scratch), the path of a .py file
-    with CS231n names (affine_forward, softmax_loss, TwoLayerNet, ...), or torch itself in some precision:
-    torch:cpu:float32, torch:cpu:bfloat16, torch:cuda:tf32.
+    SUBJECT is an importable module (the default is the from-scratch NumPy package, scratch), the path of a .py file,
+    a folder of them (cs231n/) or a notebook (.ipynb) with CS231n names (affine_forward, softmax_loss, TwoLayerNet,
+    ...), or torch itself in some precision: torch:cpu:float32, torch:cpu:bfloat16, torch:cuda:tf32.
 
     A file is run in a process of its own, under limits of time, memory and output. A module, which is on your own
     import path, is run in this one: examine modules that you would also be willing to run.
@@ -105,7 +102,7 @@ def check(
     if not (in_process or rows):
         prepare(subject)
     how: dict[str, Any] = {"effort": effort, "rows": rows, "in_process": in_process, "time_limit": time_limit}
-    found = _examine(subject, layers, dtypes, device, seed, strict=strict, renamed=_renamed(renames), **how)
+    found = _examine(subject, layers, dtypes, device, seed, strict=strict, renamed=renamed, mapping=mapping, **how)
     _show(found, files)
     _write(files, found)
     sys.exit(0 if found["summary"]["passed"] else 1)
@@ -221,6 +218,7 @@ def _examine(
     time_limit: float,
     strict: bool,
     renamed: dict[str, str],
+    mapping: Path | None = None,
     rows: str | None = None,
 ) -> dict[str, Any]:
     """Load and examine; return the document."""
@@ -235,6 +233,7 @@ def _examine(
     from scratchproof.sandbox.find import find
     from scratchproof.sandbox.limits import Limits
     from scratchproof.subjects import subject
+    from scratchproof.subjects.cs231n.mapping import read
     from scratchproof.table.layers import EVERY_ROW, LAYERS, family
 
     torch.set_num_threads(1)  # the arrays are small: waking a second thread costs more than it saves
@@ -245,7 +244,8 @@ def _examine(
     else:
         everything = LAYERS if spec.startswith("torch") else EVERY_ROW
         table = tuple(layer for name in layers for layer in family(name)) or everything
-        options = {"renamed": renamed} if renamed else {}
+        told: dict[str, Any] = {"renamed": renamed, "mapping": read(mapping) if mapping else {}}
+        options = {name: value for name, value in told.items() if value}
         examined = find(named, in_process=in_process, limits=Limits.of(time_limit), **options)
     precisions = dtypes or examined.precisions
     if isinstance(examined, subject.TorchSubject) and set(precisions) != set(examined.precisions):
@@ -263,16 +263,8 @@ def _examine(
     if all(r.verdict is Verdict.MISSING for r in reports):
         wanted = ", ".join(layer.name for layer in table)
         raise subject.SubjectError(f"{spec} has nothing to examine: none of {wanted}")
-    told = tuple(examined.remarks)
-    return document(reports, subject=examined.name, seed=seed, oracle=oracle, asked=layers, remarks=told)
-
-
-def _renamed(renames: tuple[str, ...]) -> dict[str, str]:
-    """Their names by ours."""
-    pairs = [rename.split("=") for rename in renames]
-    if wrong := [rename for rename, pair in zip(renames, pairs, strict=True) if len(pair) != 2 or not all(pair)]:
-        raise click.BadParameter(f"{wrong[0]!r} is not THEIRS=OURS", param_hint="--rename")
-    return {ours: theirs for theirs, ours in pairs}
+    remarks = tuple(examined.remarks)
+    return document(reports, subject=examined.name, seed=seed, oracle=oracle, asked=layers, remarks=remarks)
 
 
 def _oracle(device: str) -> str:

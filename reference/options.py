@@ -67,6 +67,14 @@ def _layers(ctx: click.Context, option: click.Parameter, asked: tuple[str, ...])
     return once(ctx, option, asked)
 
 
+def _renamed(_: click.Context, __: click.Parameter, renames: tuple[str, ...]) -> dict[str, str]:
+    """Their names by ours."""
+    pairs = [rename.split("=") for rename in renames]
+    if wrong := [rename for rename, pair in zip(renames, pairs, strict=True) if len(pair) != 2 or not all(pair)]:
+        raise click.BadParameter(f"{wrong[0]!r} is not THEIRS=OURS", param_hint="--rename")
+    return {ours: theirs for theirs, ours in pairs}
+
+
 def once(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """What is said twice counts once."""
     return tuple(dict.fromkeys(values))
@@ -148,10 +156,24 @@ time_limit_option = click.option(
     help="Seconds for one call of a file's code.",
 )
 strict_option = click.option("--strict", is_flag=True, help="Raise every note to SUSPECT: for a library's own tests.")
+dtype_option = click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    callback=once,
+    type=click.Choice(["float64", "float32"]),
+    help="Only this precision; may be repeated. A module sits the exam in both.",
+)
+mapping_option = click.option(
+    "--mapping",
+    type=click.Path(path_type=Path),
+    help="A TOML file that says how classes, and weights (out, in), answer to CS231n's names.",
+)
 rename_option = click.option(
     "--rename",
-    "renames",
+    "renamed",
     multiple=True,
     metavar="THEIRS=OURS",
+    callback=_renamed,
     help="What a name of CS231n is called in SUBJECT; may be repeated.",
 )

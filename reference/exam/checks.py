@@ -3,6 +3,7 @@
 Each has planted bugs that it must catch (tests/reference/test_checks.py). `examine` runs them all for one layer.
 """
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -57,6 +58,12 @@ def examine(
         subject=subject, layer=layer, precision=PRECISIONS[precision], seed=seed, device=device, effort=EFFORTS[effort]
     )
     exam.papers = exam.papers if papers is None else papers
+    began = time.perf_counter()
+    return replace(_sat(exam), seconds=time.perf_counter() - began)
+
+
+def _sat(exam: Exam) -> Report:
+    subject, layer, precision = exam.subject, exam.layer, exam.precision.name
     try:
         if guarded(subject.function, layer, layer.cases[0], exam.precision) is None:
             return Report(layer=layer.name, precision=precision, verdict=Verdict.MISSING, results=())

@@ -42,6 +42,7 @@ class Report:
     precision: str
     verdict: Verdict
     results: tuple[Result, ...]
+    seconds: float = 0.0
 
     @property
     def tightest(self) -> Result | None:

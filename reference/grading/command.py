@@ -5,7 +5,14 @@ from pathlib import Path
 import click
 
 from scratchproof.grading.submissions import Conditions
-from scratchproof.options import layer_option, seed_option, time_limit_option
+from scratchproof.options import (
+    dtype_option,
+    effort_option,
+    layer_option,
+    rename_option,
+    seed_option,
+    time_limit_option,
+)
 
 
 @click.command()
@@ -14,6 +21,9 @@ from scratchproof.options import layer_option, seed_option, time_limit_option
     "--out", type=click.Path(path_type=Path), default="grades", show_default=True, help="Folder for what is found."
 )
 @layer_option
+@dtype_option
+@effort_option
+@rename_option
 @seed_option
 @click.option("--workers", type=click.IntRange(1), help="Processes to grade in; as many as processors by default.")
 @time_limit_option
@@ -28,6 +38,9 @@ def grade(
     places: tuple[Path, ...],
     out: Path,
     layers: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    effort: str,
+    renamed: dict[str, str],
     seed: int,
     workers: int | None,
     time_limit: float,
@@ -41,7 +54,15 @@ def grade(
     """
     from scratchproof.grading.engine import run
 
-    conditions = Conditions(layers=layers, seed=seed, call=time_limit, whole=submission_limit)
+    conditions = Conditions(
+        layers=layers,
+        precisions=dtypes,
+        effort=effort,
+        renamed=renamed,
+        seed=seed,
+        call=time_limit,
+        whole=submission_limit,
+    )
     rows = run(places, out, conditions, workers=workers)
     unread = sum(bool(row.problem) for row in rows)
     click.echo(f"{len(rows)} submissions, {unread} of which could not be examined: see {out / 'index.html'}")

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,11 +24,15 @@ class GradeError(InputError):
 class Conditions:
     """The same for all submissions of a run. layers and precisions: all of the table if empty.
 
+    effort: quick | normal | thorough. renamed: what submissions call something, by CS231n's name for it.
+
     call, whole: the seconds that one call of a submission's code, and all of them together, may take.
     """
 
     layers: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
+    effort: str = "normal"
+    renamed: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     call: float = 10.0
     whole: float = 120.0

@@ -73,7 +73,7 @@ def _reports(subject: Any, conditions: Conditions, papers: Any) -> list[Any]:
     rows = [row(name) for name in conditions.layers] or EVERY_ROW
     precisions = conditions.precisions or subject.precisions
     reports = [
-        examine(subject, layer, precision, seed=conditions.seed, papers=papers)
+        examine(subject, layer, precision, seed=conditions.seed, effort=conditions.effort, papers=papers)
         for layer in rows
         for precision in precisions
     ]
@@ -91,7 +91,8 @@ def _loaded(task: Task, conditions: Conditions) -> Iterator[Any]:
 
     row = min(6 * conditions.call, conditions.whole)
     limits = Limits(call=min(conditions.call, conditions.whole), row=row, subject=conditions.whole)
-    subject = SandboxedSubject(str(task.path), limits=limits)
+    options = {"renamed": dict(conditions.renamed)} if conditions.renamed else {}
+    subject = SandboxedSubject(str(task.path), limits=limits, **options)
     try:
         yield subject
     finally:

@@ -12,6 +12,8 @@ The document (format "scratchproof-check", version 1) holds:
       of                the layer of which this one is a part or a mode, or an empty string
       properties        what the layer can be right or wrong in, each worth a point: out, dx, ..., corners, conduct
       results           check, case, quantity, verdict, severity, message, cause, error, allowed, headroom, ...
+    seconds             how long each report took, in the order of the reports; not in a JSON file, which is the same
+                        for the same seed
     summary             how many reports got each verdict, and whether all passed
 
 Numbers that are not finite are null: JSON has none. headroom is null where the error is exactly 0.
@@ -69,6 +71,7 @@ def document(
             }
             for r in reports
         ],
+        "seconds": [round(r.seconds, 3) for r in reports],
         "summary": {"passed": passed(reports, asked), "verdicts": {str(v): counts[str(v)] for v in Verdict}},
     }
 
@@ -101,7 +104,8 @@ def passed(reports: Sequence[Report], required: Sequence[str] = ()) -> bool:
 
 def as_json(content: Document) -> str:
     """The text of a JSON file; ASCII, so that no character in it can do anything to a terminal."""
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    lasting = {name: value for name, value in content.items() if name != "seconds"}
+    return json.dumps(lasting, indent=1, allow_nan=False) + "\n"
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:

@@ -20,8 +20,9 @@ def junit(document: Mapping[str, Any], *, now: datetime | None = None) -> str:
     """The text of a JUnit file. A suite fails exactly where `scratchproof check` leaves with status 1."""
     stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S")
     suites = ET.Element("testsuites")
+    seconds = {id(r): s for r, s in zip(document["reports"], document.get("seconds", ()), strict=False)}
     for place, (layer, reports) in enumerate(of_layers(document).items()):
-        cases = [case for report in reports for case in _cases(document, report)]
+        cases = [case for report in reports for case in _cases(document, report, seconds.get(id(report), 0.0))]
         kinds = [child.tag for case in cases for child in case]
         suite = ET.SubElement(
             suites,
@@ -31,7 +32,7 @@ def junit(document: Mapping[str, Any], *, now: datetime | None = None) -> str:
             id=str(place),
             timestamp=stamp,
             hostname="localhost",
-            time="0",
+            time=f"{sum(seconds.get(id(report), 0.0) for report in reports):.3f}",
             tests=str(len(cases)),
             failures=str(kinds.count("failure")),
             errors=str(kinds.count("error")),
@@ -46,14 +47,17 @@ def junit(document: Mapping[str, Any], *, now: datetime | None = None) -> str:
     return BEGINNING + ET.tostring(suites, encoding="unicode") + "\n"
 
 
-def _cases(document: Mapping[str, Any], report: Found) -> Iterator[ET.Element]:
+def _cases(document: Mapping[str, Any], report: Found, seconds: float) -> Iterator[ET.Element]:
+    """A property's share of the time is what its results are of all."""
     absent = report["verdict"] in NO_SUCH
-    for name, results in by_property(report).items():
+    properties = by_property(report)
+    every = sum(map(len, properties.values()))
+    for name, results in properties.items():
         case = ET.Element(
             "testcase",
             name=plain(f"{name} ({report['precision']})"),
             classname=plain(f"{document['subject']}.{report['layer']}"),
-            time="0",
+            time=f"{seconds * len(results) / max(1, every):.3f}",
         )
         wrong = [r for r in results if r["verdict"] != "PASS"]
         if absent and report["verdict"] == "MISSING" and report["layer"] not in document["asked"]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from scratchproof.errors import InputError
 from scratchproof.finding.find import Found, find
+from scratchproof.subjects.cs231n.mapping import Table, told
 from scratchproof.subjects.cs231n.module_subject import ModuleSubject, wanted
 from scratchproof.subjects.protocol import ContractError, Subject, SubjectError, Unimplemented, Unsupported
 from scratchproof.subjects.torch_subject import TorchSubject, check_device, load_torch
@@ -24,16 +25,17 @@ __all__ = [
 ]
 
 
-def load(spec: str, *, renamed: Mapping[str, str] | None = None) -> Subject:
+def load(spec: str, *, renamed: Mapping[str, str] | None = None, mapping: Mapping[str, Table] | None = None) -> Subject:
     """Find the subject that `spec` names.
 
     spec: `scratch` or any importable module, a .py file, a folder of them, a notebook, or
-    `torch[:DEVICE[:PRECISION]]`. renamed: the subject's own names by those of CS231n.
+    `torch[:DEVICE[:PRECISION]]`. renamed: the subject's own names by those of CS231n. mapping: how it answers to them
+    where a name is not enough (see cs231n/mapping.py).
     Raises: SubjectError that says why it cannot be examined.
     """
     if spec == "torch" or spec.startswith("torch:"):
         return load_torch(spec)
-    names = {(renamed or {}).get(name, name) for name in wanted()}
+    names = {(renamed or {}).get(name, name) for name in wanted()} | told(mapping or {})
 
     def found(old: bool) -> Found:
         try:
@@ -44,5 +46,10 @@ def load(spec: str, *, renamed: Mapping[str, str] | None = None) -> Subject:
     first = found(False)
     again = (lambda: found(True)) if first.may_be_old else None
     return ModuleSubject(
-        name=spec, module=first.module, remarks=first.remarks, renamed=dict(renamed or {}), as_python2=again
+        name=spec,
+        module=first.module,
+        remarks=first.remarks,
+        renamed=dict(renamed or {}),
+        mapping=dict(mapping or {}),
+        as_python2=again,
     )

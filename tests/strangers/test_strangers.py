@@ -16,6 +16,7 @@ from scratchproof.exam.checks import examine
 from scratchproof.exam.compare import Verdict
 from scratchproof.sandbox.limits import Limits
 from scratchproof.sandbox.proxy import SandboxedSubject
+from scratchproof.subjects.cs231n.mapping import read
 from scratchproof.table.layers import EVERY_ROW
 
 HERE = Path(__file__).resolve().parent
@@ -23,13 +24,14 @@ DUE = tomllib.loads((HERE / "due.toml").read_text(encoding="utf-8"))
 PAPERS = {}
 NAMED = 57  # causes that are told as a teacher would; to be raised as more are learned
 FACT = "no known mistake fits"
-LOADED = ("renamed", "mapping")
 
 
 @cache
 def examined(name):
     """The report of every layer that the file has, by the layer's name."""
-    options = {key: DUE[name][key] for key in LOADED if key in DUE[name]}
+    options = {"renamed": DUE[name]["renamed"]} if "renamed" in DUE[name] else {}
+    if "mapping" in DUE[name]:
+        options["mapping"] = read(HERE / DUE[name]["mapping"])
     subject = SandboxedSubject(str(HERE / name), limits=Limits.of(60.0), **options)
     effort = DUE[name].get("effort", "quick")
     try:

@@ -12,6 +12,7 @@ from scratchproof.finding.find import Found
 from scratchproof.subjects.cs231n import nets
 from scratchproof.subjects.cs231n.adapters import Asked
 from scratchproof.subjects.cs231n.calling import takes, wants_dictionary
+from scratchproof.subjects.cs231n.mapping import Table, mapped
 from scratchproof.subjects.cs231n.net_adapters import EVERY_ADAPTER, scores
 from scratchproof.table.layers import EVERY_ROW, Case, Layer
 from scratchproof.vjp import Function, Precision
@@ -49,13 +50,15 @@ def _candidates(layer: Layer) -> list[tuple[str, ...]]:
 class ModuleSubject:
     """A Python module with CS231n names.
 
-    renamed: its own names by those of CS231n. as_python2: the module read as Python 2, where that may be what it is.
+    renamed: its own names by those of CS231n. mapping: see mapping.py. as_python2: the module read as Python 2, where
+    that may be what it is.
     """
 
     name: str
     module: ModuleType
     remarks: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, Table] = field(default_factory=dict)
     as_python2: Callable[[], Found] | None = None
 
     @property
@@ -124,6 +127,8 @@ class ModuleSubject:
         return next((found for found in candidates if None not in found), candidates[0])
 
     def _attribute(self, name: str) -> Callable[..., Any] | None:
+        if (made := mapped(self.module, self.mapping).get(name)) is not None:
+            return made
         value = getattr(self.module, self.renamed.get(name, name), None)
         return value if callable(value) and theirs(value) else None
 
