@@ -40,13 +40,14 @@ def allowance(
     *,
     constant: Sequence[str] = (),
     dout: Any = None,
+    stored: str = "all",
     seed: int = 0,
 ) -> dict[str, Allowance]:
     """What a right computation of `truth` in a precision may be off, for each output and gradient by name.
 
     truth: a torch callable or module, or a tuple of equivalent ones. inputs: see `examine`; what is no array is drawn
     from the seed, and all are rounded to the precision first. dout: the cotangent, in the form of the output; drawn
-    from the seed unless given. An output is called "out" (or by its key), the gradient of x "dx".
+    from the seed unless given. stored: see `row`. An output is called "out" (or by its key), the gradient of x "dx".
     Raises: InputError for arguments that make no sense.
 
     >>> import torch
@@ -56,7 +57,7 @@ def allowance(
     >>> bool(found["out"].atol + found["out"].rtol < 1)
     True
     """
-    trial = _trial(truth, inputs, precision, constant, dout, seed=seed)
+    trial = _trial(truth, inputs, precision, constant, dout, stored=stored, seed=seed)
     return {m.quantity: _allowance(m.expected, m.tolerance) for m in quantities(trial, trial.truth)}
 
 
@@ -69,11 +70,13 @@ def assert_close(
     grads: Mapping[str, Any] | None = None,
     dout: Any = None,
     constant: Sequence[str] = (),
+    stored: str = "all",
 ) -> None:
     """Compare what was computed with the truth in float64, under the tolerance of the precision.
 
     actual: the output, in the form that `truth` gives it: an array or tensor, or a nest of them. inputs: the arrays
     that it was computed from. grads: gradients by the input's name, and dout: the cotangent that they belong to.
+    stored: see `row`.
     Raises: AssertionError that names quantity, index, both values and the allowance; InputError for shapes or
     samplers among the inputs, or gradients without their cotangent.
 
@@ -83,7 +86,7 @@ def assert_close(
     """
     if grads and dout is None:
         raise InputError("gradients are given without dout, the cotangent that was pulled back")
-    trial = _trial(truth, _fixed(inputs), precision, constant, dout, pulls=1 if grads else 0)
+    trial = _trial(truth, _fixed(inputs), precision, constant, dout, stored=stored, pulls=1 if grads else 0)
     given = {name: as_array(value, name) for name, value in by_path(actual).items()}
     given |= {f"d{name}": as_array(value, f"d{name}") for name, value in (grads or {}).items()}
     due = {m.quantity: m for m in quantities(trial, trial.truth)}
@@ -98,11 +101,19 @@ def assert_close(
 
 
 def _trial(
-    truth: Any, inputs: Given, precision: str, constant: Sequence[str], dout: Any, *, pulls: int = 1, seed: int = 0
+    truth: Any,
+    inputs: Given,
+    precision: str,
+    constant: Sequence[str],
+    dout: Any,
+    *,
+    stored: str,
+    pulls: int = 1,
+    seed: int = 0,
 ) -> Trial:
     if precision not in PRECISIONS:
         raise InputError(f"{precision!r} is no precision: choose from {', '.join(PRECISIONS)}")
-    layer = row("truth", truth=truth, inputs=inputs, constant=constant)
+    layer = row("truth", truth=truth, inputs=inputs, constant=constant, stored=stored)
     case, chosen = layer.cases[0], PRECISIONS[precision]
     drawn = chosen.rounded(case.inputs(np.random.default_rng(seed)))
     trial = Trial(layer=layer, case=case, name=case.name, precision=chosen, inputs=drawn, seed=seed, pulls=pulls)

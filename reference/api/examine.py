@@ -33,6 +33,7 @@ def examine(
     kink: str = "",
     slips: Mapping[str, Callable[..., Any]] | None = None,
     corners: Sequence[str] | None = None,
+    stored: str = "all",
     modes: Sequence[str] = (),
     framework: str = "",
     device: str = "",
@@ -56,7 +57,7 @@ def examine(
     framework: "torch", "jax" or "numpy" where calling the subject should not find it out.
     effort: "quick" for random inputs without corner cases, "thorough" for more of everything.
     device: where a torch subject's tensors are: that of the inputs unless said.
-    data, batched, constant, kink, slips, corners: see `row`.
+    data, batched, constant, kink, slips, corners, stored: see `row`.
     Raises: InputError for arguments that make no sense.
 
     >>> import torch
@@ -79,6 +80,7 @@ def examine(
         kink=kink,
         slips=slips,
         corners=corners,
+        stored=stored,
         parameters=own or None,
     )
     assert layer.signature is not None

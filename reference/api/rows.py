@@ -28,6 +28,7 @@ def row(
     slips: Mapping[str, Callable[..., Any]] | None = None,
     corners: Sequence[str] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    stored: str = "all",
 ) -> Layer:
     """A row about a callable, for `parametrize`, `scratchproof check --rows`, or `examine`'s own use.
 
@@ -38,6 +39,8 @@ def row(
     constant: floating inputs (or nests of them) that are not differentiated. kink: the declared subgradient.
     slips: torch callables of what people write instead, by the sentence that names the mistake.
     corners: the corner cases, by name; those that fit the data unless said.
+    stored: "all" where any intermediate result may be rounded to the format, as in code that calls one operation after
+        another; "outputs" for a fused kernel that keeps float32 until it stores its results, and is held to that.
     parameters: of the module that is examined, by name; those of the truth unless said.
     Raises: InputError or ValueError for a row that makes no sense.
 
@@ -67,6 +70,7 @@ def row(
         corners=(*values, *(ROWS if batched else ())) if corners is None else tuple(corners),
         slips={sentence: signature.expression(slip) for sentence, slip in (slips or {}).items()},
         signature=signature,
+        stored=stored,
     )
 
 

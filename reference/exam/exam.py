@@ -107,6 +107,7 @@ class Trial:
             constant=self.layer.constant,
             options=self.case.options,
             alternatives=self.layer.alternatives,
+            stored=self.layer.stored,
             seed=self.seed,
             repeats=4 * REPEATS if self.corner.cancels else REPEATS,
         )

@@ -127,6 +127,12 @@ def _stretch(out: Tensor, x: Tensor, *_: Any) -> int:
     return 16 + 4 * _ratio(out, x)
 
 
+def _placed(out: Tensor, x: Tensor, *_: Any) -> int:
+    """Weights come from coordinates, which are rounded as numbers up to the longest side are."""
+    longest: int = max(*x.shape[2:], *out.shape[2:])
+    return _stretch(out, x) + longest**2
+
+
 def _overlaps(out: Tensor, *_: Any) -> int:
     return 8  # such windows overlap by one along each of three axes at most
 
@@ -147,7 +153,8 @@ def _busiest(counts: Tensor) -> int:
 def _put(out: Tensor, x: Tensor, indices: Any, values: Tensor, accumulate: bool = False, *_: Any) -> int:
     if not accumulate:
         return 0
-    return _busiest(torch.zeros_like(x).index_put(indices, torch.ones_like(values), accumulate=True))
+    # The operation itself: torch's method takes no None for an axis that is kept whole.
+    return _busiest(torch.ops.aten.index_put(torch.zeros_like(x), indices, torch.ones_like(values), True))
 
 
 def _reduced(out: Tensor, x: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *_: Any) -> int:
@@ -220,8 +227,11 @@ BLENDS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     **dict.fromkeys(_words("_adaptive_avg_pool2d _adaptive_avg_pool3d"), _stretch),
     **dict.fromkeys(_words("_adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward"), _stretch),
     **dict.fromkeys(_words("avg_pool2d_backward avg_pool3d_backward"), _window),
-    **dict.fromkeys(_UPSAMPLING, _stretch),
+    **dict.fromkeys(_UPSAMPLING, _placed),
 }
+
+# Sums of products, whose operands some units round first.
+MULTIPLIED = _words("addbmm addmm addmv baddbmm bmm convolution convolution_backward dot mm mv vdot")
 
 # Sums whose terms are added one by one to what stands in memory, and how often: what is stored is rounded each time.
 # Convolution backward adds a window to dx for each tap, and to dw a product for each image.
@@ -229,7 +239,7 @@ SCATTERED: dict[str, Callable[..., int | tuple[int, ...]]] = {
     name: {**SUMS, **BLENDS}[name]
     for name in (*SUMS, *BLENDS)
     if name.startswith(("embedding", "index", "_unsafe_index", "scatter")) or name.endswith("backward")
-} | {"convolution_backward": _taps_and_images}
+} | {"addbmm": lambda out, bias, a, b: a.shape[0] + 1, "convolution_backward": _taps_and_images}
 
 # Sums and products that are whole numbers for whole numbers.
 WHOLE = _words("add addmm convolution mm mul rsub sub sum")

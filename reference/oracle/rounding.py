@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scratchproof.oracle.apart import rule_for
-from scratchproof.oracle.operations import BLENDS, PRODUCTS, SCATTERED, SUMS, WHOLE, Kind, kind_of, name_of
+from scratchproof.oracle.operations import BLENDS, MULTIPLIED, PRODUCTS, SCATTERED, SUMS, WHOLE, Kind, kind_of, name_of
 from scratchproof.vjp import Precision
 
 # How many units in the last place an operation may be off: one is the rounding of what is stored, the others are the
@@ -116,13 +116,14 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         sizes = func(*(_size(a, squares) for a in args), **kwargs)
         if squares:  # of K terms in no special order the partial sums are about sqrt(total^2 + squares) in size
             sizes = _map(sizes, lambda size, value: (value * value + size).sqrt(), out)
-        counts = tuple(zip(terms, stored, strict=True))
+        operand = self.precision.operand if name in MULTIPLIED else 0.0
+        counts = tuple((terms, stored, operand) for terms, stored in zip(terms, stored, strict=True))
         return _map(out, self._with_error, sizes, counts if len(counts) > 1 else counts[0])
 
-    def _with_error(self, value: Tensor, size: Tensor, counts: tuple[int, int]) -> Tensor:
+    def _with_error(self, value: Tensor, size: Tensor, counted: tuple[int, int, float]) -> Tensor:
         p = self.precision
-        terms, stored = counts
-        bound = SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + stored**0.5 * p.unit + 2 * p.operand
+        terms, stored, operand = counted
+        bound = SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + stored**0.5 * p.unit + 2 * operand
         lost = terms * min(p.tiny, SINGLE_TINY) + stored * underflow(p)
         disturbed: Tensor = self._relative(value) + (bound * size + lost) * self._noise(value)
         return disturbed

@@ -69,7 +69,8 @@ class Layer:
     conventions: other right answers by the sentence that notes them, consistent in output and gradients.
     leftovers: whether the sizes of some inputs and options are such as an author may refuse.
     torch: the expression that it equals; tensors by position, options by keyword. alternatives: expressions as right
-        as that one; what any of them may stray is allowed.
+        as that one; what any of them may stray is allowed. stored: "all" where any intermediate result may be rounded
+        to the format, "outputs" where only outputs and gradients are.
     data: the input that corner cases change, the first unless said. batched: inputs whose first axis is the row, the
         data unless said. constant: floating inputs that are not differentiated.
     convolution: whether the output is made of windows of the data, weighted by an input `w`.
@@ -98,6 +99,7 @@ class Layer:
     conventions: Mapping[str, Expression] = field(default_factory=dict)
     leftovers: Callable[[Inputs, Mapping[str, Any]], bool] = lambda inputs, options: False
     alternatives: tuple[Expression, ...] = ()
+    stored: str = "all"
     data: str = ""
     batched: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
@@ -117,6 +119,8 @@ class Layer:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"{self.name}: kind is {self.kind!r}, but should be one of {', '.join(KINDS)}")
+        if self.stored not in STORED:
+            raise ValueError(f"{self.name}: stored is {self.stored!r}, but should be one of {', '.join(STORED)}")
         if not self.cases:
             raise ValueError(f"{self.name} has no cases: it needs at least one, with its inputs")
         names = [tuple(case.inputs(np.random.default_rng(0))) for case in self.cases]
@@ -142,4 +146,5 @@ class Layer:
 
 
 ASKING = ("partial", "predict", "start", "dropout", "running", "inference")
+STORED = ("all", "outputs")
 KINDS = ("pair", "drawn", "loss", "forward", "net", "seeded", "rule", "function", *ASKING)

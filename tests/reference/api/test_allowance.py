@@ -33,6 +33,20 @@ def test_two_numbers_contain_the_allowance_and_no_smaller_ones_do():
         assert line.mean() <= found.allowed.max()
 
 
+def test_a_kernel_that_rounds_only_its_results_is_allowed_less():
+    def normed(x):
+        return x * torch.rsqrt((x * x).mean(-1, keepdim=True))
+
+    eager, fused = (allowance(normed, {"x": X}, "bfloat16", stored=stored)["out"] for stored in ("all", "outputs"))
+    assert (fused.allowed < eager.allowed / 2).all()
+    kept = normed(X.bfloat16().float()).bfloat16()
+    assert_close(kept, normed, {"x": X}, "bfloat16", stored="outputs")
+    with pytest.raises(AssertionError, match="out: "):
+        assert_close(kept * 1.01, normed, {"x": X}, "bfloat16", stored="outputs")
+    with pytest.raises(ValueError, match="stored is 'some'"):
+        allowance(normed, {"x": X}, stored="some")
+
+
 def test_an_equivalent_truth_widens_the_allowance():
     one, other = lambda x: F.softplus(x), lambda x: torch.log(1 + torch.exp(x))
     inputs = {"x": 10 * X - 20}

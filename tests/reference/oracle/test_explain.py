@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import scratchproof
 from scratchproof import scratch
 from scratchproof.exam.checks import examine
 from scratchproof.exam.compare import Verdict
@@ -63,6 +64,23 @@ def test_the_finest_arithmetic_that_explains_an_error_is_named(precision, actual
     assert (np.abs(actual - expected) > derive(PRECISIONS[precision]).allowed).any()
     assert as_if(actual, expected, PRECISIONS[precision], derive).startswith(words)
     assert as_if(-expected, expected, PRECISIONS[precision], derive) == ""
+
+
+def test_a_product_summed_in_bfloat16_is_suspect_and_says_so():
+    def summed(a, b):
+        total = torch.zeros(20, 7, dtype=a.dtype)
+        for k in range(300):
+            total = total + a[:, k, None] * b[None, k]
+        return total
+
+    shapes = {name: value.shape for name, value in INPUTS.items()}
+    report = scratchproof.examine(
+        summed, truth=torch.matmul, inputs=shapes, precisions=("bfloat16",), effort="quick", framework="torch"
+    )
+    found = [finding for finding in report.findings if finding.check == "values"]
+    assert found
+    assert {finding.verdict for finding in found} == {Verdict.SUSPECT}
+    assert all("as if summed in bfloat16" in finding.cause for finding in found)
 
 
 def test_bits_are_those_that_are_right():

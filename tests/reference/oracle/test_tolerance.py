@@ -1,7 +1,9 @@
 """What a derived tolerance allows, and what it does not."""
 
 import numpy as np
+import pytest
 import torch
+from torch.nn import functional as F
 
 from scratchproof.exam.compare import compare
 from scratchproof.oracle.tolerance import tolerances
@@ -52,3 +54,86 @@ def test_random_draws_are_the_same_in_every_run():
     right = answer(from_torch(dropped), x).outs["out"]
     assert judged(right, dropped, x) is None
     assert judged(2 - right, dropped, x) == "value"
+
+
+def found(function, precision, inputs, cotangents):
+    """What a torch function gives in a precision: its output and each gradient, by name."""
+    given = answer(from_torch(function, PRECISIONS[precision]), inputs, cotangents)
+    return by_quantity(given.outs, given.grads[0])
+
+
+def by_quantity(outs, grads):
+    return {**outs, **{f"d{name}": value for name, value in grads.items()}}
+
+
+def posed(expression, shapes, precision, seed=0, **given):
+    """Random inputs, a cotangent, the truth and what is allowed."""
+    rng, p = np.random.default_rng(seed), PRECISIONS[precision]
+    inputs = p.rounded({name: rng.standard_normal(shape) for name, shape in shapes.items()})
+    out = answer(from_torch(expression), inputs).out
+    cotangents = [p.rounded({"out": rng.standard_normal(out.shape)})]
+    truth = answer(from_torch(expression), inputs, cotangents)
+    outs, (grads,) = tolerances(expression, truth, inputs, cotangents, p, seed=seed, **given)
+    return inputs, cotangents, by_quantity(truth.outs, truth.grads[0]), by_quantity(outs, grads)
+
+
+def seen(function, precision, problem):
+    """The quantities of which something is said."""
+    inputs, cotangents, due, allowed = problem
+    gave = found(function, precision, inputs, cotangents)
+    return {name for name in due if compare(gave[name], due[name], allowed[name], PRECISIONS[precision]).problem}
+
+
+def in_float32(function):
+    """The same with everything but inputs and results kept in float32."""
+    return lambda *x: function(*(v if v.dtype == torch.float64 else v.float() for v in x)).to(x[0].dtype)
+
+
+def attention(error=0.0):
+    return lambda q, k, v: (q @ k.mT * ((1 + error) * q.shape[-1] ** -0.5)).softmax(-1) @ v
+
+
+@pytest.mark.parametrize(("precision", "error"), [("float32", 1.9e-6), ("float16", 4.9e-4), ("bfloat16", 3.9e-3)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_scale_of_attention_off_by_less_than_a_last_place_is_seen_and_right_kernels_are_not(precision, error, seed):
+    shapes = {"q": (2, 33, 64), "k": (2, 65, 64), "v": (2, 65, 64)}
+    problem = posed(F.scaled_dot_product_attention, shapes, precision, seed)
+    for right in (F.scaled_dot_product_attention, attention(), in_float32(attention())):
+        assert not seen(right, precision, problem)
+    assert seen(in_float32(attention(error)), precision, problem)
+
+
+def rms_norm(count):
+    return lambda x, w: x * torch.rsqrt((x * x).sum(-1, keepdim=True) / count + 1e-6) * w
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_kernel_that_keeps_float32_inside_is_held_to_that(precision):
+    """A mean over 1,023 of 1,024 is a bias of a sixteenth of bfloat16's last place."""
+    shapes = {"x": (32, 1024), "w": (1024,)}
+    problem = posed(rms_norm(1024), shapes, precision, stored="outputs")
+    assert not seen(in_float32(rms_norm(1024)), precision, problem)
+    assert seen(in_float32(rms_norm(1023)), precision, problem) == {"out", "dx", "dw"}
+    assert not seen(rms_norm(1024), precision, posed(rms_norm(1024), shapes, precision))
+
+
+def units(name, problem):
+    """What an element of median size is allowed, in its own last places in float32."""
+    _, _, due, allowed = problem
+    median = np.median(np.abs(due[name]))
+    near = np.abs(np.abs(due[name]) - median) < median / 8
+    return np.median(allowed[name].allowed[near]) / (PRECISIONS["float32"].unit * median)
+
+
+@pytest.mark.parametrize(
+    ("expression", "shapes"),
+    [
+        (lambda x, w, b: x @ w + b, {"x": (50, 3072), "w": (3072, 10), "b": (10,)}),
+        (lambda x, w, b: F.conv2d(x, w, b, padding=1), {"x": (2, 128, 6, 6), "w": (8, 128, 5, 5), "b": (8,)}),
+    ],
+    ids=["affine", "convolution"],
+)
+def test_one_element_of_a_long_sum_is_held_to_the_sum_it_is(expression, shapes):
+    problem = posed(expression, shapes, "float32")
+    assert units("out", problem) <= 256
+    assert units("dw", problem) <= 64

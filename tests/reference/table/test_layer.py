@@ -23,6 +23,7 @@ def test_the_data_is_the_first_input_and_the_rows_are_its_unless_the_row_says_ot
     ("fields", "words"),
     [
         ({"kind": "layer"}, "kind is 'layer', but should be one of pair"),
+        ({"stored": "none"}, "stored is 'none', but should be one of all, outputs"),
         ({"cases": ()}, "mine has no cases"),
         ({"cases": (CASE, Case(name="other", inputs=normal(q=(4, 5))))}, "cases with other inputs"),
         ({"data": "x"}, "data says x, but inputs are q, k"),
