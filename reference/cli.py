@@ -30,6 +30,7 @@ from scratchproof.options import (
     once,
     present,
     rename_option,
+    scripts_option,
     seed_option,
     strict_option,
     time_limit_option,
@@ -69,6 +70,7 @@ def main() -> None:
 @html_option
 @junit_option
 @gradescope_option
+@scripts_option
 def check(
     subject: str,
     layers: tuple[str, ...],
@@ -82,6 +84,7 @@ def check(
     strict: bool,
     renamed: dict[str, str],
     mapping: Path | None,
+    scripts: Path | None,
     **files: Path | None,
 ) -> None:
     """Examine every layer, loss and net of SUBJECT.
@@ -105,6 +108,8 @@ def check(
     found = _examine(subject, layers, dtypes, device, seed, strict=strict, renamed=renamed, mapping=mapping, **how)
     _show(found, files)
     _write(files, found)
+    if scripts:
+        _write_scripts(scripts, found)
     sys.exit(0 if found["summary"]["passed"] else 1)
 
 
@@ -312,3 +317,11 @@ def _write(files: Files, content: dict[str, Any]) -> None:
     for option, file in files.items():
         if file is not None:
             write(file, writers[option](content))
+
+
+def _write_scripts(folder: Path, content: dict[str, Any]) -> None:
+    from scratchproof.report.files import scripts
+
+    written = scripts(folder, content)
+    said = f"{len(written)} in {folder}" if written else f"none: {folder} is left as it is"
+    click.echo(f"scripts that show a mistake: {plain(said)}", err=True)

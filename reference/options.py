@@ -145,6 +145,11 @@ json_option = file_option("json", "Write every result to this file.")
 junit_option = file_option("junit", "Write JUnit XML for a continuous integration server to this file.")
 html_option = file_option("html", "Write a page to look at, with what is wrong drawn, to this file.")
 gradescope_option = file_option("gradescope", "Write Gradescope's results.json, a point a property, to this file.")
+scripts_option = click.option(
+    "--scripts",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write code that shows each mistake, with NumPy and torch alone, into this folder.",
+)
 in_process_option = click.option(
     "--in-process", is_flag=True, help="Run a file in this process: for your own code, with a debugger, say."
 )

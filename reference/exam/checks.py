@@ -14,6 +14,7 @@ import numpy as np
 from scratchproof.exam.arbiters import check_central_differences, check_complex_step
 from scratchproof.exam.beyond import check_memory, check_orders, check_shapes
 from scratchproof.exam.causes.explain import explained
+from scratchproof.exam.causes.reproduce import reproduced
 from scratchproof.exam.compare import Result, Severity, Verdict, compare
 from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report, Trial
 from scratchproof.exam.judge import judge, quantities, unanswered
@@ -78,6 +79,7 @@ def _sat(exam: Exam) -> Report:
                 break
             exam.results.extend(run_check(exam, check))
         exam.results = explained(exam)
+        exam.results = reproduced(exam)
     verdict = max((r.verdict for r in exam.results), key=lambda v: v.gravity)
     return Report(layer=layer.name, precision=precision, verdict=verdict, results=tuple(exam.results))
 

@@ -45,6 +45,7 @@ class Result:
 
     error and allowed are absolute, at the element that comes closest to (or goes farthest beyond) its allowance;
     headroom is allowed / error. They are None where nothing numeric was compared. grid: where an array is wrong.
+    reproducer: a script that shows it with NumPy and torch alone, where one could be written.
     """
 
     check: str
@@ -58,6 +59,7 @@ class Result:
     allowed: float | None = None
     headroom: float | None = None
     grid: Grid | None = None
+    reproducer: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

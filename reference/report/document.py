@@ -11,7 +11,8 @@ The document (format "scratchproof-check", version 1) holds:
     reports             one for each layer and precision: layer, of, precision, verdict, properties, results
       of                the layer of which this one is a part or a mode, or an empty string
       properties        what the layer can be right or wrong in, each worth a point: out, dx, ..., corners, conduct
-      results           check, case, quantity, verdict, severity, message, cause, error, allowed, headroom, ...
+      results           check, case, quantity, verdict, severity, message, cause, error, allowed, headroom, grid, and
+                        reproducer: a script that shows what is wrong, where one could be written
     seconds             how long each report took, in the order of the reports; not in a JSON file, which is the same
                         for the same seed
     summary             how many reports got each verdict, and whether all passed

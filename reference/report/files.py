@@ -6,7 +6,9 @@ A file that exists is replaced only if it is a regular file that begins as the f
 import contextlib
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scratchproof.errors import InputError
 
@@ -17,6 +19,7 @@ BEGINNINGS = (
     b"<?xml version='1.0' encoding='utf-8'?>\n<!-- scratchproof-",
     b"<!doctype html>\n<!-- scratchproof-",
     b"submission,points,of,seconds,problem",
+    b"# scratchproof: ",
 )
 
 
@@ -49,6 +52,22 @@ def write(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise FileError(f"cannot write {path}: {_reason(error)}") from error
+
+
+def scripts(folder: Path, document: Mapping[str, Any]) -> list[Path]:
+    """Write each finding's script into a folder, made if it is not there; what was written. Raises: FileError."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {folder}: {_reason(error)}") from error
+    found: dict[Path, str] = {}
+    for report in document["reports"]:
+        for result in report["results"]:
+            if script := result.get("reproducer"):
+                found.setdefault(folder / f"{report['layer']}_{result['quantity']}.py", script)
+    for path, script in found.items():
+        write(path, script)
+    return list(found)
 
 
 def _refuse_others(path: Path) -> None:

@@ -8,6 +8,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 import numpy as np
 
@@ -64,6 +65,7 @@ class _Served:
             "load": self.load,
             "ask": self.ask,
             "function": self.function,
+            "spell": self.spell,
             "call": self.call,
             "pull": self.pull,
             "observe": self.observe,
@@ -90,6 +92,12 @@ class _Served:
             return wire.Message(what={"function": None})
         self.functions.append(guarded_function(found))
         return wire.Message(what={"function": len(self.functions) - 1})
+
+    def spell(
+        self, arrays: list[Array], layer: str, case: str, options: str, names: list[str], precision: str
+    ) -> wire.Message:
+        found = self.subject.spelled(row(layer), _case(case, options, names, arrays), PRECISIONS[precision])
+        return wire.Message(what={"spelling": None if found is None else asdict(found)})
 
     def call(self, arrays: list[Array], function: int, names: list[str]) -> wire.Message:
         out, pullback = self.functions[function](**dict(zip(names, arrays, strict=True)))

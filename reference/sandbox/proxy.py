@@ -12,6 +12,7 @@ from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, plai
 from scratchproof.sandbox.limits import Limits
 from scratchproof.sandbox.observe import Observed
 from scratchproof.sandbox.process import Process
+from scratchproof.subjects.protocol import Spelling
 from scratchproof.subjects.subject import ContractError, SubjectError, Unimplemented, Unsupported
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import PRECISIONS, Array, Function, Gradients, Inputs, Outputs, Precision, Pullback
@@ -53,6 +54,14 @@ class SandboxedSubject:
 
     def refuses_all(self, layer: Layer) -> bool:
         return False  # that is for packages, which run in this process
+
+    def spelled(self, layer: Layer, case: Case, precision: Precision) -> Spelling | None:
+        self.revive()
+        said: Any = self.request(layer.name, _about("spell", layer, case, precision)).what.get("spelling")
+        try:
+            return None if said is None else Spelling(**{**said, "names": tuple(said["names"])})
+        except (TypeError, KeyError):
+            raise Died("answered out of form") from None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -111,17 +120,9 @@ class SandboxedSubject:
         self.revive()
         key = (which, layer.name, id(case), precision.name)
         if key not in self.found:
-            sample = case.inputs(np.random.default_rng(0))
-            what = {
-                "do": "function",
-                "which": which,
-                "layer": layer.name,
-                "case": case.name,
-                "options": repr(dict(case.options)),
-                "names": list(sample),
-                "precision": precision.name,
-            }
-            number = self.request(layer.name, wire.Message(what=what, arrays=list(sample.values()))).what["function"]
+            message = _about("function", layer, case, precision)
+            message.what["which"] = which
+            number = self.request(layer.name, message).what["function"]
             self.found[key] = None if number is None else _SandboxedFunction(self, layer.name, number, case)
         return self.found[key]
 
@@ -185,6 +186,20 @@ class _SandboxedPullback:
     def __del__(self) -> None:
         if self.function.process is self.function.subject.process:
             self.function.subject.forget.append(self.number)
+
+
+def _about(do: str, layer: Layer, case: Case, precision: Precision) -> wire.Message:
+    """A request about a row's case, with one sample of its inputs."""
+    sample = case.inputs(np.random.default_rng(0))
+    what = {
+        "do": do,
+        "layer": layer.name,
+        "case": case.name,
+        "options": repr(dict(case.options)),
+        "names": list(sample),
+        "precision": precision.name,
+    }
+    return wire.Message(what=what, arrays=list(sample.values()))
 
 
 def _by_name(reply: wire.Message) -> dict[str, Array]:

@@ -18,6 +18,7 @@ from scratchproof import trees
 from scratchproof.signature import Signature
 from scratchproof.subjects.arrays import from_arrays
 from scratchproof.subjects.jax import from_jax
+from scratchproof.subjects.protocol import Spelling
 from scratchproof.subjects.subject import Subject
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import Function, Gradients, Precision, from_torch
@@ -57,6 +58,9 @@ class CallableSubject:
     def refuses_all(self, layer: Layer) -> bool:
         return False
 
+    def spelled(self, layer: Layer, case: Case, precision: Precision) -> None:
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedSubject:
@@ -95,6 +99,9 @@ class NamedSubject:
 
     def refuses_all(self, layer: Layer) -> bool:
         return layer.signature is None and self.others.refuses_all(layer)
+
+    def spelled(self, layer: Layer, case: Case, precision: Precision) -> Spelling | None:
+        return None if layer.signature else self.others.spelled(layer, case, precision)
 
     def _find(self, name: str) -> Any:
         pair = tuple(getattr(self.module, f"{name}_{way}", None) for way in ("forward", "backward"))

@@ -1,6 +1,8 @@
 """What the exam asks of a subject, and how a subject says that it cannot answer."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from scratchproof.errors import InputError
 from scratchproof.table.layers import Case, Layer
@@ -21,6 +23,23 @@ class Unimplemented(ContractError):
 
 class Unsupported(Exception):
     """The subject has no way to be given this option."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How the functions of a row are called, so that a script can.
+
+    file: where they stand. names: of the function, of forward and backward, or of the class. args, keywords: what
+    stands behind the inputs, or what a class is made with beside its sizes; None for a dtype and for a generator of
+    random numbers. loss: what a net's loss takes beside X and y. params: a net's own names by ours.
+    """
+
+    file: str
+    names: tuple[str, ...]
+    args: list[Any] = field(default_factory=list)
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    loss: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 class Subject(Protocol):
@@ -47,3 +66,6 @@ class Subject(Protocol):
 
     def refuses_all(self, layer: Layer) -> bool:
         """Whether it promises a ValueError for whatever does not fit: every argument, cotangent and option."""
+
+    def spelled(self, layer: Layer, case: Case, precision: Precision) -> Spelling | None:
+        """How a script would call its functions; None where it could not."""

@@ -41,6 +41,9 @@ class TorchSubject:
     def refuses_all(self, layer: Layer) -> bool:
         return False
 
+    def spelled(self, layer: Layer, case: Case, precision: Precision) -> None:
+        return None
+
 
 def _without_onednn(function: Function) -> Function:
     """The same with torch's own kernels on the CPU.

@@ -14,6 +14,8 @@ from scratchproof.subjects.cs231n.adapters import Asked
 from scratchproof.subjects.cs231n.calling import takes, wants_dictionary
 from scratchproof.subjects.cs231n.mapping import Table, mapped
 from scratchproof.subjects.cs231n.net_adapters import EVERY_ADAPTER, scores
+from scratchproof.subjects.cs231n.spelling import spelled
+from scratchproof.subjects.protocol import Spelling
 from scratchproof.table.layers import EVERY_ROW, Case, Layer
 from scratchproof.vjp import Function, Precision
 
@@ -83,6 +85,9 @@ class ModuleSubject:
     def refuses_all(self, layer: Layer) -> bool:
         """A package promises it by `__refuses__ = ValueError`."""
         return getattr(self.module, "__refuses__", None) is ValueError
+
+    def spelled(self, layer: Layer, case: Case, precision: Precision) -> Spelling | None:
+        return spelled(Asked(layer, case, precision), self._find(layer))
 
     def _there(self, asked: Asked) -> bool:
         """Whether it has the layer: the names, and not another thing under them."""

@@ -28,8 +28,8 @@ def is_one(layer: Layer, case: Case, precision: Precision, net_class: Callable[.
     """
     inputs = case.inputs(np.random.default_rng(0))
     try:
-        sizes, keywords = layer.sizes(inputs) if layer.sizes else (), _keywords(net_class, case, precision)
-        inspect.signature(net_class).bind(*sizes, **keywords)
+        sizes, given = layer.sizes(inputs) if layer.sizes else (), keywords(net_class, case, precision)
+        inspect.signature(net_class).bind(*sizes, **given)
     except (TypeError, Unsupported):
         return False
     if layer.kind == "predict" and not hasattr(net_class, "predict"):
@@ -38,7 +38,7 @@ def is_one(layer: Layer, case: Case, precision: Precision, net_class: Callable[.
         return False
     try:
         with quiet():
-            net = net_class(*sizes, **keywords)
+            net = net_class(*sizes, **given)
     except Exception:
         return True
     return hasattr(net, "params") and hasattr(net, "loss")
@@ -73,7 +73,7 @@ def constructed(
 ) -> tuple[Any, Names]:
     """A new net of the inputs' sizes, and its own names by ours."""
     assert layer.sizes is not None
-    net = net_class(*layer.sizes(inputs), **_keywords(net_class, case, precision))
+    net = net_class(*layer.sizes(inputs), **keywords(net_class, case, precision))
     names = matched(floating(inputs, layer.constant), net.params)
     for ours, name in names.items():
         shape = np.shape(net.params[name])
@@ -126,17 +126,18 @@ def _parts(name: Any) -> tuple[str, int]:
     return re.sub(r"[\d_\W]", "", text).lower(), int(digits[-1]) if digits else 0
 
 
-def _keywords(net_class: Callable[..., Any], case: Case, precision: Precision) -> dict[str, Any]:
+def keywords(net_class: Callable[..., Any], case: Case, precision: Precision) -> dict[str, Any]:
+    """What its constructor is given by name."""
     parameters = inspect.signature(net_class).parameters
     offered = {"dtype": precision.array_dtype.type, "rng": np.random.default_rng(0), **case.options}
-    keywords = {name: value for ours, value in offered.items() for name in _called(ours, parameters)[:1]}
+    made = {name: value for ours, value in offered.items() for name in _called(ours, parameters)[:1]}
     kind = case.options.get("normalization")
-    if kind and "normalization" not in keywords:
+    if kind and "normalization" not in made:
         older = {name: value for name, value in NORMALISED.get(kind, {}).items() if name in parameters}
         if not older:
             raise Unsupported(f"takes no normalization={kind!r}")
-        keywords |= older
-    return keywords
+        made |= older
+    return made
 
 
 def _called(ours: str, parameters: Mapping[str, inspect.Parameter]) -> list[str]:

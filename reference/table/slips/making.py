@@ -34,9 +34,10 @@ def forward_only(forward: Expression, expression: Expression) -> Expression:
     """The value of `forward` with the gradients of `expression`: a slip in the one, and the other as it should be."""
 
     def mistaken(*inputs: Tensor, **options: Any) -> Tensor:
-        right: Tensor = expression(*inputs, **options)
-        value: Tensor = forward(*inputs, **options)
-        return value.detach() + (right - right.detach())
+        with torch.no_grad():
+            value: Tensor = forward(*inputs, **options)
+        found: Tensor = _Value.apply(value, expression(*inputs, **options))
+        return found
 
     return mistaken
 
@@ -44,6 +45,18 @@ def forward_only(forward: Expression, expression: Expression) -> Expression:
 def backward_only(expression: Expression, backward: Expression) -> Expression:
     """The value of `expression` with the gradients of `backward`."""
     return forward_only(expression, backward)
+
+
+class _Value(torch.autograd.Function):
+    """The first tensor, whose gradient goes to the second."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, other: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
+        return None, grads[0]
 
 
 class _Instead(torch.autograd.Function):

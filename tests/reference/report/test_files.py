@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from scratchproof.report.files import FileError, check_target, write
+from scratchproof.report.files import FileError, check_target, scripts, write
 
 OURS = '{\n "format": "scratchproof-check",\n "version": 1\n}\n'
 
@@ -65,3 +65,15 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
         write(file, "\udc80")
     assert file.read_text() == OURS
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_scripts_go_into_a_folder_one_a_quantity(sample, tmp_path):
+    wrong = sample.result(quantity="dx", reproducer="# scratchproof: relu\nprint(1)\n")
+    document = sample.document(sample.report("relu", wrong, sample.result(), {**wrong, "reproducer": "# other"}))
+    written = scripts(tmp_path / "new", document)
+    assert written == [tmp_path / "new" / "relu_dx.py"]
+    assert written[0].read_text(encoding="utf-8").endswith("print(1)\n")
+    assert scripts(tmp_path / "new", document) == written
+    written[0].write_text("my own work", encoding="utf-8")
+    with pytest.raises(FileError, match="was not written by scratchproof"):
+        scripts(tmp_path / "new", document)
