@@ -17,9 +17,10 @@ def output_size(size: int, window: int, *, stride: int, pad: int = 0) -> int:
         raise ValueError(f"pad is {pad} but must be at least 0")
     if window < 1:
         raise ValueError(f"the window is {window} wide but must be at least 1")
-    if size + 2 * pad < window:
+    count = (size + 2 * pad - window) // stride + 1
+    if count < 1:
         raise ValueError(f"a window of {window} does not fit into {size} pixels with padding {pad}")
-    return (size + 2 * pad - window) // stride + 1
+    return count
 
 
 def require_images(x: Array) -> None:

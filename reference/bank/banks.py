@@ -66,13 +66,18 @@ def _told(slip: Slip, bench: Bench) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """A file of results, one a line, each with what it is the result of: changed code is examined anew."""
+    """A file of results, one a line, each with what it is the result of: changed code is examined anew.
+
+    again: whether what lived is examined anew too.
+    """
 
     file: Path
 
+    again: bool = False
+
     def known(self, bench: Bench, every: Sequence[Asked]) -> dict[str, str]:
         """What was told of each, of those examined before under the same conditions."""
-        held = dict(self._lines())
+        held = {of: told for of, told in self._lines() if told or not self.again}
         found = {one.key: held.get(_digest(one, bench)) for one in every}
         return {key: told for key, told in found.items() if told is not None}
 

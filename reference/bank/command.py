@@ -35,6 +35,7 @@ FORMATS = ("float64", "float32", "float16", "bfloat16")
     show_default=True,
     help="The file in which results are kept; what stands there is not examined again.",
 )
+@click.option("--again", is_flag=True, help="Examine anew what lived: after the exam has learnt something.")
 @json_option
 def mutants(
     package: str,
@@ -44,6 +45,7 @@ def mutants(
     every: int,
     seed: int,
     results: Path,
+    again: bool,
     **files: Path | None,
 ) -> None:
     """Put wrong versions of right code to the exam, and count those that it catches.
@@ -57,14 +59,15 @@ def mutants(
     usable(files)
     import torch
 
+    from scratchproof.bank.banks import Ledger
     from scratchproof.bank.kill import Bench
     from scratchproof.report.files import write
 
     torch.set_num_threads(1)
     chosen = banks or BANKS
-    tallies = _kills(
-        package, [b for b in chosen if b != "precision"], layers, every, results, Bench(seed=seed, effort=effort)
-    )
+    ledger = Ledger(file=results, again=again)
+    killing = [bank for bank in chosen if bank != "precision"]
+    tallies = _kills(package, killing, layers, every, ledger, Bench(seed=seed, effort=effort))
     found = _precision(layers, seed) if "precision" in chosen else []
     _show(tallies, found)
     if files.get("json"):
@@ -72,10 +75,8 @@ def mutants(
     sys.exit(0 if all(tally.passed for tally in tallies) else 1)
 
 
-def _kills(
-    package: str, banks: Sequence[str], names: Sequence[str], every: int, results: Path, bench: Any
-) -> list[Any]:
-    from scratchproof.bank.banks import Ledger, asked, tally
+def _kills(package: str, banks: Sequence[str], names: Sequence[str], every: int, ledger: Any, bench: Any) -> list[Any]:
+    from scratchproof.bank.banks import asked, tally
     from scratchproof.bank.kill import package_called
     from scratchproof.progress import progress
 
@@ -84,7 +85,7 @@ def _kills(
     for bank in banks:
         held = list(asked(bank, package_called(package), rows))[::every]
         with progress(bank) as advance:
-            told = Ledger(file=results).examine(bench, held, advance)
+            told = ledger.examine(bench, held, advance)
         tallies.append(tally(bank, held, told))
     return tallies
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from scratchproof.errors import InputError
 from scratchproof.exam.checks import ASKED, CHECKS, run_check
-from scratchproof.exam.compare import Result, Severity, Verdict
+from scratchproof.exam.compare import Result, Verdict
 from scratchproof.exam.exam import EFFORTS, Exam, Papers
 from scratchproof.subjects.subject import ContractError, ModuleSubject, Subject, Unsupported
 from scratchproof.table.layers import Layer
@@ -61,7 +61,7 @@ class Bench:
         )
         try:
             if subject.function(layer, layer.cases[0], exam.precision) is None:
-                return ""
+                return f"{layer.name}: is missing"
         except (ContractError, Unsupported) as error:
             return f"{layer.name}: {error}"
         for check in ASKED.get(layer.kind, CHECKS):
@@ -72,8 +72,8 @@ class Bench:
 
 
 def _tells(result: Result) -> bool:
-    """Whether a library's own tests would stop at it: a note on a convention counts."""
-    return result.verdict is not Verdict.PASS or result.severity is Severity.CONVENTION
+    """Whether a library's own tests would stop at it: they take notes for faults, as --strict does."""
+    return result.verdict is not Verdict.PASS or bool(result.message and result.severity)
 
 
 @contextmanager

@@ -40,20 +40,39 @@ class Equivalent:
 
 
 _ROUNDING = "a correction of one rounding, which right code may lack"
-_MEMORY = "how many rows are expanded at a time: memory, not the result"
+_MEMORY = "how many rows are worked on at a time: memory and speed, not the result"
+_SWAPPED = r"arguments exchanged in (np\.(maximum|multiply|bitwise_xor|vdot)|max|min)\("
+_FILLED = "what is zeroed too is filled in afterwards"
 EQUIVALENT = (
     Equivalent("", "zip(", r"strict= is left out|True becomes False", "both are always of one length"),
-    Equivalent("", "max", r"arguments exchanged in (np\.maximum|max)\(", "a maximum is the same either way round"),
+    Equivalent("", "", _SWAPPED, "the same either way round"),
     Equivalent("layers: leaky_relu_forward", "x > 0", "> becomes >=", "at 0 both branches are 0"),
     Equivalent("layers: sigmoid_forward", "x >= 0", ">= becomes >", "at 0 both branches are exp(0) = 1"),
     Equivalent("losses: logistic_loss", "x >= 0", ">= becomes >", "at 0 both branches are exp(0) = 1"),
     Equivalent("losses: softmax_loss", "total[:, 0]", "0 becomes -1", "there is one column"),
     Equivalent("layers: _centre", "rounding", "becomes", _ROUNDING),
-    Equivalent("norms: _normalise$", "centred = ", "becomes|deleted", _ROUNDING),
+    Equivalent("norms: _normalise$", "centred = ", "becomes", _ROUNDING),
+    Equivalent("norms: _normalise$", "", "deleted: centred = centred", _ROUNDING),
     Equivalent("norms: layernorm_forward", "gamma, 1)", "1 becomes", "layer norm has no groups to read there"),
     Equivalent("norms: spatial_batchnorm_backward", "pixels[0].dtype", "0 becomes", "all in the cache have one dtype"),
     Equivalent("conv: _windows", "row_size", "", _MEMORY),
     Equivalent("conv: _windows", "budget", "", _MEMORY),
+    Equivalent("conv: _windows", "rows = (count - 1)", "1 becomes 0|- becomes", _MEMORY),
+    Equivalent("conv: _expand_width", "[:top]", "bound of", _FILLED),
+    Equivalent("conv: _expand_width", "windows.start]", "bound of", _FILLED),
+    Equivalent("conv: _conv_dx", "if filters else 0", "0 becomes", "without filters there is nothing to add"),
+    Equivalent("conv: _conv_dx", "first < last", "< becomes <=", "a product of no rows adds zeros"),
+    Equivalent("pooling: the module", "_BITS", "becomes", "the definition is taken instead"),
+    Equivalent("pooling: max_pool_backward$", "integer is None", "", "the definition is taken instead"),
+    Equivalent("pooling: max_pool_backward$", "np.isnan(best", "negated|minus", "the definition is taken instead"),
+    Equivalent("pooling: max_pool_backward$", "apart = ", ">= becomes >", "sums of one number are that number"),
+    Equivalent("pooling: max_pool_backward$", "every = ", r"\* becomes /", "equal only for windows of one pixel"),
+    Equivalent("pooling: _row_maximum", "entries[1:-1]", "", "a maximum is the same with an entry met twice"),
+    Equivalent("_windows: rows_first", "inner.flags", "negated", "whether a copy is made: speed, not the result"),
+    Equivalent("init: ", "copy=False", "copy|False", "whether a copy is made: speed, not the result"),
+    Equivalent("optim: the module", "BLOCK", "becomes", _MEMORY),
+    Equivalent("optim: _blocks", "size, length", "0 becomes", "all are of one shape"),
+    Equivalent("optim: _blocks", "rows = max", "", _MEMORY),
 )
 
 

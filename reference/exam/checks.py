@@ -283,7 +283,10 @@ CHECKS: tuple[Check, ...] = (
 )
 
 # What is random can only be asked by statistics.
-ASKED: dict[str, tuple[Check, ...]] = {"start": (check_start,), "dropout": (check_scores, check_dropout)}
+ASKED: dict[str, tuple[Check, ...]] = {
+    "start": (check_start, check_errors),
+    "dropout": (check_scores, check_dropout, check_errors),
+}
 ASKED |= {"drawn": (*CHECKS, check_kept), "seeded": (check_scores, check_drops, check_central_differences)}
 
 # These yield nothing where all is well; that they ran is recorded for them.

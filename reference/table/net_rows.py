@@ -139,6 +139,7 @@ NETS: tuple[Layer, ...] = (
         ),
         cases=(
             Case(name="softmax", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)), options={"reg": 0.3}),
+            Case(name="defaults", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,))),
             Case(
                 name="svm",
                 inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)),
@@ -183,7 +184,7 @@ NETS: tuple[Layer, ...] = (
             }
             | {"hidden": (1, 3, 6), "classes": (2, 3, 10)},
             inputs=lambda **sizes: _conv_net_inputs(**sizes),
-            options=lambda N, **_: {"reg": 0.1 * (N % 3)},
+            options=lambda N, **_: {"reg": 0.1 * N} if N % 2 else {},
             notable={
                 "H = W": lambda H, W, **_: H == W > 2,
                 "odd rows": lambda H, W, **_: H % 2 == 1 > W % 2,
@@ -262,6 +263,7 @@ NETS: tuple[Layer, ...] = (
         of="LinearClassifier",
         sizes=_linear_sizes,
         cases=(
+            Case(name="weight_scale 0", inputs=initial(0.0, W=(3, 2), b=(2,)), options={"weight_scale": 0.0}),
             Case(name="weight_scale 0.05", inputs=initial(0.05, W=(300, 70), b=(70,)), options={"weight_scale": 0.05}),
         ),
     ),
@@ -273,6 +275,14 @@ NETS: tuple[Layer, ...] = (
     ),
     _start(
         name="XorNet.start",
+        unfit={
+            "no hidden units": lambda inputs: {
+                "W1": inputs["W1"][:, :0],
+                "b1": inputs["b1"][:0],
+                "W2": inputs["W2"][:0],
+                "b2": inputs["b2"],
+            }
+        },
         of="XorNet",
         sizes=_xor_sizes,
         cases=(Case(name="hidden 3000", inputs=initial(None, W1=(2, 3000), b1=(3000,), W2=(3000, 1), b2=(1,))),),

@@ -119,7 +119,13 @@ RULES: tuple[Layer, ...] = (
         unfit_options=_RATE,
         torch=sgd,
         slips=rules.SGD,
-        cases=(_DEFAULTS, Case(name="rate 0.5", inputs=_steps(4, (3, 2)), options={"learning_rate": 0.5})),
+        cases=(
+            _DEFAULTS,
+            Case(name="rate 0.5", inputs=_steps(4, (3, 2)), options={"learning_rate": 0.5}),
+            Case(name="one number", inputs=_steps(2, ())),
+            Case(name="no numbers", inputs=_steps(2, (0, 3))),
+            Case(name="long rows", inputs=_steps(2, (2, 40_000))),
+        ),
     ),
     _rule(
         name="sgd_momentum",
@@ -133,6 +139,7 @@ RULES: tuple[Layer, ...] = (
                 inputs=_steps(5, (3, 2)),
                 options={"learning_rate": 0.5, "momentum": 0.7},
             ),
+            Case(name="momentum 0", inputs=_steps(2, (3, 2)), options={"momentum": 0.0}),
         ),
     ),
     _rule(

@@ -145,6 +145,11 @@ WINDOWS: tuple[Layer, ...] = (
                 inputs=normal(x=(2, 3, 8, 7)),
                 options={"pool_height": 2, "pool_width": 3, "stride": 3},
             ),
+            Case(
+                name="one window, and a pixel left over",
+                inputs=normal(x=(1, 1, 3, 1)),
+                options={"pool_height": 2, "pool_width": 1, "stride": 2},
+            ),
         ),
         shapes=_POOL_SHAPES,
         kink="of equal maxima the first in the window gets the gradient, as torch has it",

@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchproof.finding.find import quiet
 from scratchproof.subjects.cs231n.answers import array, form, scalar, scaled, told
-from scratchproof.subjects.cs231n.calling import Call, calling, defaults
+from scratchproof.subjects.cs231n.calling import Call, calling, defaults, signature
 from scratchproof.subjects.protocol import ContractError, Unimplemented
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import Array, Function, Gradients, Inputs, Precision, Pullback, floating
@@ -147,22 +147,36 @@ def from_rule(asked: Asked, rule: Callable[..., Any]) -> Function:
     """An update rule: from w and the gradients of several steps to w after each of them.
 
     The rule returns (w, config), as CS231n's do, or writes into w and returns config or nothing. The config holds
-    every option: some look their defaults up only where there is no config.
+    every option: some look their defaults up only where there is no config. Where a case sets none, the first step
+    is made without a config, if the rule can do without.
     """
     options = {**defaults(asked.layer), **asked.case.options}
+    alone = not asked.case.options and _by_itself(rule)
 
-    def function(w: Array, dw: Array) -> tuple[Array, Pullback]:
-        w, config, found = w.copy(), dict(options), []
-        for step in dw:
+    def stepped(w: Array, dw: Array, alone: bool) -> list[Array]:
+        config, found = dict(options), []
+        for count, step in enumerate(dw):
             with quiet(), told(""):
-                answered = rule(w, step, config)
+                answered = rule(w, step) if alone and not count else rule(w, step, config)
+            if answered is None and alone and not count:
+                return []  # where its state is, nobody knows
             if isinstance(answered, tuple) and answered[0] is None:
                 raise Unimplemented("returned None for w")
             w, config = answered if isinstance(answered, tuple) else (w, answered or config)
             found.append(np.array(array(w, "w")))
-        return np.stack(found), lambda dout: {}
+        return found
+
+    def function(w: Array, dw: Array) -> tuple[Array, Pullback]:
+        found = alone and stepped(w.copy(), dw, alone)
+        return np.stack(found or stepped(w.copy(), dw, False)), lambda dout: {}
 
     return function
+
+
+def _by_itself(rule: Callable[..., Any]) -> bool:
+    """Whether a rule can be called without a config."""
+    parameters = signature(rule)
+    return parameters is not None and all(p.default is not p.empty for p in parameters[2:])
 
 
 def running(asked: Asked, forward: Callable[..., Any], _: Any) -> Function:

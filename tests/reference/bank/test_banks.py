@@ -48,6 +48,14 @@ def test_other_text_and_other_conditions_are_examined_anew(tmp_path, held):
     assert calls == [*ONES, "caught", "caught", "caught"]
 
 
+def test_what_lived_is_examined_again_where_asked(tmp_path, held):
+    every, calls = held
+    file = tmp_path / "held.jsonl"
+    run(file, every)
+    Ledger(file=file, again=True).examine(Bench(), every, lambda done, total: None)
+    assert calls == [*ONES, "lives", "equivalent"]
+
+
 def test_what_lives_is_counted_apart_from_what_is_no_other_program(tmp_path, held):
     every, _ = held
     told = run(tmp_path / "held.jsonl", every)
