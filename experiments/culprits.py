@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from scratchproof.images.data import load_split
 from scratchproof.progress import progress
-from scratchproof.tracing.models import ModelTrace, trace_model
+from scratchproof.tracing.models import Trace, trace
 
 from .command import Common, command, option
 from .planted import PLANTS
@@ -120,7 +120,7 @@ def _hunt(name: str, images: Tensor, seed: int, precisions: list[str]) -> dict[s
             break
     record: dict[str, Any] = {"net": name, "plant": str(plant), "path": path, "seed": seed}
     for precision in precisions:
-        told = trace_model(spoilt, model, inputs=images, precision=precision, seed=seed)
+        told = trace(spoilt, model, inputs=images, precision=precision, seed=seed)
         record[precision] = told.culprit
     with torch.no_grad():
         a, b = spoilt.float()(images.float()), model.float()(images.float())
@@ -133,7 +133,7 @@ def _alarms(name: str, images: Tensor, precision: str, config: Config) -> dict[s
     told, spent = [], []
     for seed in config.run_seeds():
         before = time.process_time()
-        told.append(trace_model(_made(name, seed), inputs=images, precision=precision, seed=seed))
+        told.append(trace(_made(name, seed), inputs=images, precision=precision, seed=seed))
         spent.append(time.process_time() - before)
     worst = max(nearest(t) for t in told)
     wrong = [f"{t.culprit}: {t.reason}" for t in told if t.culprit]
@@ -148,7 +148,7 @@ def _alarms(name: str, images: Tensor, precision: str, config: Config) -> dict[s
     return {"net": name, "precision": precision, "alarms": wrong, "drifts": drifts, "worst": worst, "seconds": seconds}
 
 
-def nearest(told: ModelTrace) -> float:
+def nearest(told: Trace) -> float:
     """The largest error over its allowance among the calls by themselves."""
     ratios = [
         line.forced.error / line.forced.allowed

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from scratchproof.api.report import Report, assert_passes
     from scratchproof.api.rows import row
     from scratchproof.table.layers import Case, Layer
+    from scratchproof.tracing.models import Trace, trace
 
 __all__ = [
     "Allowance",
     "Case",
     "Layer",
     "Report",
+    "Trace",
     "allowance",
     "assert_close",
     "assert_passes",
@@ -29,6 +31,7 @@ __all__ = [
     "examine",
     "parametrize",
     "row",
+    "trace",
     "transposed",
 ]
 
@@ -45,6 +48,8 @@ _HOME = {
     "assert_passes": "api.report",
     "examine": "api.examine",
     "row": "api.rows",
+    "Trace": "tracing.models",
+    "trace": "tracing.models",
 }
 
 

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -43,6 +43,12 @@ class Report:
         found = [finding for sitting in self.sittings for finding in sitting.findings]
         return tuple(sorted(found, key=lambda finding: (-finding.verdict.gravity, not finding.cause)))
 
+    @property
+    def problem(self) -> str:
+        """What `assert_passes` says; nothing where all passed."""
+        problems = [finding for finding in self.findings if finding.verdict is not Verdict.PASS]
+        return "" if self.passed else told(problems) or f"{self.subject}: nothing could be examined"
+
     def __str__(self) -> str:
         return self._printed(io.StringIO())
 
@@ -57,17 +63,25 @@ class Report:
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 
-def assert_passes(report: Report) -> None:
+class Judged(Protocol):
+    """Whatever was judged: a `Report` or a `Trace`."""
+
+    @property
+    def problem(self) -> str: ...
+
+
+def assert_passes(report: Judged) -> None:
     """For tests: pass, or say what is wrong and why.
 
-    Raises: AssertionError with the gravest finding, its cause, and how many more there are.
+    report: of `examine`, or of `trace`.
+    Raises: AssertionError with the gravest finding, its cause, and how many more there are; or with the first call
+        that diverges.
 
     >>> import torch
     >>> assert_passes(examine(torch.tanh, truth=torch.tanh, inputs={"x": (3, 4)}))
     """
-    problems = [finding for finding in report.findings if finding.verdict is not Verdict.PASS]
-    if not report.passed:
-        raise AssertionError(told(problems) or f"{report.subject}: nothing could be examined")
+    if report.problem:
+        raise AssertionError(report.problem)
 
 
 def told(problems: Sequence[Result]) -> str:

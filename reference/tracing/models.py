@@ -8,22 +8,22 @@ float64 runs of the truth, of each call by itself and of the whole.
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
+from torch.utils._pytree import tree_map_only
 
 from scratchproof.errors import InputError
 from scratchproof.exam.compare import Comparison, compare
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
-from scratchproof.tracing.calls import ROOT, Call, Recorder, floating
-from scratchproof.vjp import PRECISIONS, Array, Precision, arithmetic, same_draws
+from scratchproof.progress import progress
+from scratchproof.tracing.calls import Call, floating
+from scratchproof.tracing.sides import Run, Side, Values, arguments, carry
+from scratchproof.vjp import PRECISIONS
 
-Values = dict[str, Array]
 Loss = Callable[[Any], Tensor]
 
 
@@ -50,12 +50,17 @@ class CallLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelTrace:
-    """What a trace found: its lines in order of computation, and the first divergence, if any.
+class Trace:
+    """What `trace` found: its lines in order of computation, and the first divergence, if any. Prints as a tree.
 
     culprit: the path of the first call that is wrong by itself, or whose input is not the truth's ("" where all
     agree). reason: a sentence. drifts: every call is right by itself, and yet the whole strays beyond what rounding
     explains: it took another side of a kink. only_here, only_there: calls that one side alone makes.
+
+    >>> import torch
+    >>> found = trace(torch.nn.Linear(3, 4), inputs=torch.ones(2, 3))
+    >>> found.passed, found.culprit, found.drifts
+    (True, '', False)
     """
 
     precision: str
@@ -71,54 +76,30 @@ class ModelTrace:
     def passed(self) -> bool:
         return not self.culprit
 
-
-@dataclass(slots=True, kw_only=True)
-class Run:
-    """One run of a model, forward and backward: its calls, and everything it computed by name."""
-
-    calls: dict[str, Call]
-    values: Values
-
-
-@dataclass(slots=True, kw_only=True)
-class Side:
-    """A model as it is run: where, in what dtype, and under which arithmetic."""
-
-    model: nn.Module
-    precision: Precision
-    device: str = "cpu"
-    dtype: torch.dtype = torch.float64
-    autocast: bool = False
-    buffers: dict[str, Tensor] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.buffers = {name: value.clone() for name, value in self.model.named_buffers()}
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.culprit:
+            return f"first divergence: {self.culprit}: {self.reason}"
+        if self.drifts:
+            return (
+                "every call is right by itself; the whole strays beyond its allowance: it drifts across a kink "
+                "(a ReLU or a maximum that falls on the other side)"
+            )
+        return f"every call agrees in {self.precision}, by itself and in the whole"
 
     @property
-    def arithmetic(self) -> Precision:
-        """What it computes in: under autocast the operands of products, parameters among them, are rounded first."""
-        return replace(self.precision, operand=self.precision.unit) if self.autocast else self.precision
+    def problem(self) -> str:
+        """What `assert_passes` says: nothing where all agree or the whole only drifts."""
+        return self.verdict if self.culprit else ""
 
-    def context(self) -> Any:
-        if self.autocast:
-            return torch.autocast(self.device, dtype=self.precision.dtype)
-        return nullcontext()
+    def __str__(self) -> str:
+        from scratchproof.tracing.tree import printed
 
-    def restore(self) -> None:
-        """Buffers as they were before the first run: running statistics must not add up over runs."""
-        for name, value in self.model.named_buffers():
-            value.data.copy_(self.buffers[name])
-
-    def given(self, value: Any) -> Any:
-        """A structure of tensors as this side takes them."""
-        return tree_map_only(
-            Tensor,
-            lambda t: t.to(self.device, self.dtype) if t.is_floating_point() else t.to(self.device),
-            value,
-        )
+        return printed(self)
 
 
-def trace_model(
+def trace(
     candidate: nn.Module,
     truth: nn.Module | None = None,
     *,
@@ -129,90 +110,80 @@ def trace_model(
     autocast: bool = False,
     pairs: Mapping[str, str] | None = None,
     seed: int = 0,
-) -> ModelTrace:
-    """Run `candidate` beside the truth, call by call, forward and backward.
+) -> Trace:
+    """Run a torch model beside the truth, call by call, forward and backward, and name the first that goes wrong.
 
-    inputs: a tensor, a tuple of positional arguments, or a dictionary of keyword arguments. loss: of the model's
-    output; without one, every output meets a random signed cotangent. precision: what the candidate computes in;
-    with `autocast` its parameters stay float32. pairs: the truth's module paths by the candidate's, where they differ.
-    The models are copied: neither is changed.
-    Raises: InputError where the parameters of the two cannot be told which is which.
+    candidate: any module, in train or eval mode. truth: another implementation, which lends the candidate its
+        parameters; without one, the candidate's own float64 copy on the CPU.
+    inputs: a tensor, a tuple of positional arguments, or a dictionary of keyword arguments.
+    loss: of the model's output; without one, every output meets a random signed cotangent.
+    precision: of float64, float32, tf32, float16, bfloat16: what the candidate computes in; with `autocast` its
+        parameters stay float32. device: where the candidate runs.
+    pairs: the truth's module paths by the candidate's, where they differ.
+    The models are copied: neither is changed. Of tensors with more than 8,192 elements that many stand for all; what
+    is wrong with a call is then looked for in the whole of them.
+    Raises: InputError for arguments that make no sense, a compiled model, or where the parameters of the two cannot
+        be told which is which.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> def net(slope):
+    ...     return nn.Sequential(nn.Linear(3, 5), nn.LeakyReLU(slope), nn.Linear(5, 2))
+    >>> trace(net(0.01), inputs=torch.randn(4, 3), precision="bfloat16").passed
+    True
+    >>> trace(net(0.02), net(0.01), inputs=torch.randn(4, 3)).culprit
+    '1'
     """
-    tracer = ModelTracer(candidate, truth, inputs, loss, PRECISIONS[precision], device, autocast, pairs or {}, seed)
-    return tracer.trace()
+    if precision not in PRECISIONS:
+        raise InputError(f"{precision!r} is no precision: choose from {', '.join(PRECISIONS)}")
+    for model in (candidate, truth):
+        if model is not None and not isinstance(model, nn.Module):
+            raise InputError(f"a {type(model).__name__} is no torch.nn.Module: only modules can be followed")
+        if hasattr(model, "_orig_mod"):
+            raise InputError("a compiled model is one call: give the model that was compiled")
+    pair = _Pair(candidate, truth, PRECISIONS[precision], device, autocast, pairs or {}, seed)
+    return pair.trace(inputs, loss)
 
 
-class ModelTracer:
-    """The state of one trace."""
+class _Pair:
+    """The two sides of a trace, and what each quantity is allowed between them."""
 
     def __init__(
         self,
         candidate: nn.Module,
         truth: nn.Module | None,
-        inputs: Any,
-        loss: Loss | None,
-        precision: Precision,
+        precision: Any,
         device: str,
         autocast: bool,
         pairs: Mapping[str, str],
         seed: int,
     ) -> None:
-        self.precision, self.loss, self.seed = precision, loss, seed
+        self.precision, self.seed = precision, seed
         dtype = torch.float32 if autocast else precision.dtype
         here = copy.deepcopy(candidate).to(device, dtype)
         there = copy.deepcopy(here if truth is None else truth).cpu().double()
         self.pairs = dict(pairs) if truth is None else carry(there, here, pairs)
         if truth is not None:
-            for _, p in there.named_parameters():  # the truth starts from what the candidate's format holds
+            for p in there.parameters():  # the truth starts from what the candidate's format holds
                 p.data.copy_(p.data.to(dtype))
-        self.here = Side(model=here, precision=precision, device=device, dtype=dtype, autocast=autocast)
-        self.there = Side(model=there, precision=PRECISIONS["float64"])
-        self.inputs = tree_map_only(Tensor, lambda t: t.to(dtype) if t.is_floating_point() else t, inputs)
+        told: dict[str, Any] = {"seed": seed}
+        self.here = Side(model=here, precision=precision, device=device, dtype=dtype, autocast=autocast, **told)
+        self.there = Side(model=there, precision=PRECISIONS["float64"], **told)
 
-    def trace(self) -> ModelTrace:
-        truth, found = self.run(self.there), self._renamed(self.run(self.here))
-        allowed = self._spread(truth, REPEATS)
+    def trace(self, inputs: Any, loss: Loss | None) -> Trace:
+        self.inputs = tree_map_only(Tensor, lambda t: t.to(self.here.dtype) if t.is_floating_point() else t, inputs)
+        self.total = loss or self._against_random
+        truth, found = self.there.run(self.inputs, self.total), self._renamed(self.here.run(self.inputs, self.total))
+        free = self._free(truth, found, REPEATS)
         forced = dict(self._forced(truth, found, leaves=True))
-        free = self._free(truth, found, allowed)
-        if any(c.problem for c in free.values()) and not any(c.problem for c in forced.values()):
+        if any(c.problem for c in free.values()) and not any(c.problem for c, _ in forced.values()):
             # Every call is right by itself: has the whole only taken another side of a kink? Look more often.
-            free = self._free(truth, found, self._spread(truth, 6 * REPEATS))
+            free = self._free(truth, found, 6 * REPEATS)
             if any(c.problem for c in free.values()):
                 forced |= dict(self._forced(truth, found, leaves=False))
-        lines = tuple(_lines(truth, forced, free))
-        return self._judged(lines, truth, found)
+        return self._judged(tuple(_lines(truth, forced, free)), truth, found)
 
-    def run(self, side: Side) -> Run:
-        """One run, forward and backward, of one side."""
-        side.restore()
-        side.model.zero_grad()
-        given = tree_map_only(
-            Tensor, lambda t: t.clone().requires_grad_() if t.is_floating_point() else t, side.given(self.inputs)
-        )
-        recorder = Recorder(side.model, seed=self.seed)
-        with same_draws(side.device), arithmetic(tf32=side.precision.tf32), side.context(), recorder.listening():
-            out = _call(side.model, given)
-            total = self._total(out)
-        torch.autograd.backward(total)
-        values: Values = {}
-        for call in recorder.calls:
-            for i, tensor in enumerate(floating((call.args, call.kwargs))):
-                values[f"{call.path}\0in{_index(i)}"] = _array(tensor)
-            for i, tensor in enumerate(call.outputs):
-                values[f"{call.path}\0out{_index(i)}"] = _array(tensor)
-            for i, grad in call.grads.items():
-                values[f"{call.path}\0dout{_index(i)}"] = _array(grad)
-        for name, p in side.model.named_parameters():
-            if p.grad is not None:
-                values[f"{_parent(name)}\0d{name.rpartition('.')[2]}"] = _array(p.grad)
-        for name, buffer in side.model.named_buffers():
-            if buffer.is_floating_point():
-                values[f"{_parent(name)}\0{name.rpartition('.')[2]}"] = _array(buffer)
-        return Run(calls={call.path: call for call in recorder.calls}, values=values)
-
-    def _total(self, out: Any) -> Tensor:
-        if self.loss is not None:
-            return self.loss(out)
+    def _against_random(self, out: Any) -> Tensor:
         rng = np.random.default_rng(self.seed)
         parts = []
         for tensor in floating(out):
@@ -223,75 +194,63 @@ class ModelTracer:
 
     def _renamed(self, run: Run) -> Run:
         """The candidate's calls under the truth's names."""
+
+        def there(key: str) -> str:
+            path, null, quantity = key.partition("\0")
+            module, arrow, rest = path.partition(" ")
+            return f"{self.pairs.get(module, module)}{arrow}{rest}{null}{quantity}"
+
         if not self.pairs:
             return run
-        calls = {self._there(path): call for path, call in run.calls.items()}
-        values = {}
-        for key, value in run.values.items():
-            path, quantity = key.split("\0")
-            values[f"{self._there(path)}\0{quantity}"] = value
-        return Run(calls=calls, values=values)
-
-    def _there(self, path: str) -> str:
-        module, arrow, rest = path.partition(" ")
-        return f"{self.pairs.get(module, module)}{arrow}{rest}"
-
-    def _spread(self, truth: Run, repeats: int) -> dict[str, Tolerance]:
-        return spread(
-            lambda: self.run(self.there).values, truth.values, self.here.arithmetic, seed=self.seed, repeats=repeats
+        return Run(
+            calls={there(path): call for path, call in run.calls.items()},
+            values={there(key): value for key, value in run.values.items()},
+            shapes={there(key): shape for key, shape in run.shapes.items()},
         )
 
-    def _free(self, truth: Run, found: Run, allowed: Mapping[str, Tolerance]) -> dict[str, Comparison]:
-        return {
-            key: compare(found.values[key], expected, allowed[key], self.precision)
-            for key, expected in truth.values.items()
-            if key in found.values
-        }
+    def _free(self, truth: Run, found: Run, repeats: int) -> dict[str, Comparison]:
+        """Everything on the way of the candidate's own values."""
+        allowed = self._spread(lambda: self.there.run(self.inputs, self.total).values, truth.values, repeats)
+        compared = {}
+        for key, expected in truth.values.items():
+            if key in found.values and truth.shapes[key] == found.shapes[key]:
+                compared[key] = compare(found.values[key], expected, allowed[key], self.precision)
+            elif key in found.values:
+                message = f"has shape {found.shapes[key]}, but should be {truth.shapes[key]}"
+                compared[key] = Comparison(problem="shape", message=message)
+        return compared
 
-    def _forced(self, truth: Run, found: Run, *, leaves: bool) -> Iterator[tuple[str, Comparison]]:
+    def _spread(self, compute: Callable[[], Values], truth: Values, repeats: int = REPEATS) -> dict[str, Tolerance]:
+        return spread(compute, truth, self.precision, seed=self.seed, repeats=repeats)
+
+    def _forced(self, truth: Run, found: Run, *, leaves: bool) -> Iterator[tuple[str, tuple[Comparison, Any]]]:
         """Every call by itself, on the truth's own values."""
-        for path, there in truth.calls.items():
-            here = found.calls.get(path)
-            if here is None or there.leaf is not leaves or not _alike(here, there):
-                continue
-            given = [t.to(h.dtype) for t, h in zip(_args(there), _args(here), strict=True)]
-            douts = [there.grads[i].to(h.dtype) if i in there.grads else None for i, h in enumerate(here.outputs)]
-            expected = self._again(self.there, there, given, douts)
-            actual = self._again(self.here, here, given, douts)
-            allowed = spread(
-                lambda there=there, given=given, douts=douts: self._again(self.there, there, given, douts),  # type: ignore[misc]
-                expected,
-                self.here.arithmetic,
-                seed=self.seed,
-            )
-            for quantity, value in expected.items():
-                found_here = actual.get(quantity, np.zeros_like(value))  # no gradient arrives: that is zero
-                yield f"{path}\0{quantity}", compare(found_here, value, allowed[quantity], self.precision)
+        wanted = [(path, call) for path, call in truth.calls.items() if call.leaf is leaves]
+        with progress("tracing") as advance:
+            for done, (path, there) in enumerate(wanted):
+                advance(done, len(wanted))
+                here = found.calls.get(path)
+                if here is None or not _alike(here, there):
+                    continue
+                judged = self._compared(here, there, whole=False)
+                if any(comparison.problem for comparison, _ in judged.values()):
+                    judged = self._compared(here, there, whole=True)
+                yield from ((f"{path}\0{quantity}", result) for quantity, result in judged.items())
 
-    def _again(self, side: Side, call: Call, given: list[Tensor], douts: list[Tensor | None]) -> Values:
-        """One call by itself: its outputs, the gradients of its arguments and of its own parameters, its buffers."""
-        side.restore()
-        starts = [side.given(t).detach().requires_grad_() for t in given]
-        args, kwargs = _with(call, [t.clone() for t in starts])  # cloned: what works in place may not write to a leaf
-        module = call.target if isinstance(call.target, nn.Module) else nn.Module()
-        params = dict(module.named_parameters())
-        with same_draws(side.device), arithmetic(tf32=side.precision.tf32), side.context():
-            with Recorder(side.model, seed=self.seed, draws=call.draws):
-                outs = floating(call.target(*args, **kwargs))
-            values: Values = {f"out{_index(i)}": _array(t) for i, t in enumerate(outs)}
-        due = [(o, side.given(d)) for o, d in zip(outs, douts, strict=False) if d is not None and o.requires_grad]
-        wanted = {**{f"dx{_index(i)}": t for i, t in enumerate(starts)}, **{f"d{n}": p for n, p in params.items()}}
-        if due and wanted:
-            grads = torch.autograd.grad(
-                [o for o, _ in due], list(wanted.values()), [d for _, d in due], allow_unused=True
-            )
-            values |= {name: _array(g) for name, g in zip(wanted, grads, strict=True) if g is not None}
-        for name, buffer in module.named_buffers():
-            if buffer.is_floating_point():
-                values[name] = _array(buffer)
-        return values
+    def _compared(self, here: Call, there: Call, *, whole: bool) -> dict[str, tuple[Comparison, tuple[int, ...]]]:
+        """One call of the candidate on what the truth's was given, and the shape of each quantity."""
+        given = [t.to(h.dtype) for t, h in zip(arguments(there), arguments(here), strict=True)]
+        douts = [there.grads[i].to(h.dtype) if i in there.grads else None for i, h in enumerate(here.outputs)]
+        expected = self.there.again(there, given, douts, whole=whole)
+        actual = self.here.again(here, given, douts, whole=whole)
+        allowed = self._spread(lambda: self.there.again(there, given, douts, whole=whole), expected)
+        found = {}
+        for quantity, value in expected.items():
+            got = actual.get(quantity, np.zeros_like(value))  # no gradient arrives: that is zero
+            found[quantity] = compare(got, value, allowed[quantity], self.precision), value.shape
+        return found
 
-    def _judged(self, lines: tuple[CallLine, ...], truth: Run, found: Run) -> ModelTrace:
+    def _judged(self, lines: tuple[CallLine, ...], truth: Run, found: Run) -> Trace:
         only_here = tuple(path for path in found.calls if path not in truth.calls)
         only_there = tuple(path for path in truth.calls if path not in found.calls)
         culprit, reason = _culprit(lines, truth)
@@ -299,7 +258,7 @@ class ModelTracer:
         if not culprit and (only_here or only_there) and strays:
             culprit = (only_there or only_here)[0]
             reason = "the candidate never calls it" if only_there else "the truth never calls it"
-        return ModelTrace(
+        return Trace(
             precision=self.precision.name,
             seed=self.seed,
             lines=lines,
@@ -309,33 +268,6 @@ class ModelTracer:
             only_here=only_here,
             only_there=only_there,
         )
-
-
-def carry(truth: nn.Module, candidate: nn.Module, pairs: Mapping[str, str]) -> dict[str, str]:
-    """Give the candidate the truth's parameters and buffers; return the truth's module paths by the candidate's.
-
-    By name where names agree (after `pairs`), else by order where the shapes leave no doubt.
-    Raises: InputError that names the first parameter for which this fails.
-    """
-    there, here = truth.state_dict(), candidate.state_dict()
-    names = {name: f"{pairs.get(_parent(name), _parent(name))}.{name.rpartition('.')[2]}".lstrip(".") for name in here}
-    names = {name: other.removeprefix(f"{ROOT}.") for name, other in names.items()}
-    if not all(other in there for other in names.values()):
-        if [tuple(v.shape) for v in here.values()] != [tuple(v.shape) for v in there.values()]:
-            lost = next((n for n, o in names.items() if o not in there), "")
-            raise InputError(
-                f"{lost} of the candidate has no counterpart in the truth, and the shapes in order do not tell: "
-                "say which module stands for which (pairs)"
-            )
-        names = dict(zip(here, there, strict=True))
-    for name, other in names.items():
-        if here[name].shape != there[other].shape:
-            raise InputError(
-                f"{name} has shape {tuple(here[name].shape)}, but {other} has {tuple(there[other].shape)}: "
-                "say which module stands for which (pairs)"
-            )
-        here[name].copy_(there[other])
-    return {_parent(name): _parent(other) for name, other in names.items() if _parent(name) != _parent(other)}
 
 
 def _culprit(lines: tuple[CallLine, ...], truth: Run) -> tuple[str, str]:
@@ -354,7 +286,7 @@ def _strayed_before(lines: tuple[CallLine, ...], line: CallLine) -> bool:
     return any(other.strays and other.quantity.startswith("out") for other in before)
 
 
-def _lines(truth: Run, forced: Mapping[str, Comparison], free: Mapping[str, Comparison]) -> Iterator[CallLine]:
+def _lines(truth: Run, forced: Mapping[str, Any], free: Mapping[str, Comparison]) -> Iterator[CallLine]:
     """Forward in order of calls, then backward from the last call to the first."""
     keys = list(dict.fromkeys([*truth.values, *forced]))
     by_path: dict[str, list[str]] = {}
@@ -367,47 +299,17 @@ def _lines(truth: Run, forced: Mapping[str, Comparison], free: Mapping[str, Comp
         yield from (_line(key, truth, forced, free) for key in by_path.get(path, ()) if not _forward(key))
 
 
-def _line(key: str, truth: Run, forced: Mapping[str, Comparison], free: Mapping[str, Comparison]) -> CallLine:
+def _line(key: str, truth: Run, forced: Mapping[str, Any], free: Mapping[str, Comparison]) -> CallLine:
     path, quantity = key.split("\0")
-    shape = truth.values[key].shape if key in truth.values else ()
-    return CallLine(path=path, quantity=quantity, shape=shape, forced=forced.get(key), free=free.get(key))
+    by_itself, shape = forced.get(key, (None, ()))
+    shape = truth.shapes.get(key, shape)
+    return CallLine(path=path, quantity=quantity, shape=shape, forced=by_itself, free=free.get(key))
 
 
 def _forward(key: str) -> bool:
     return not key.split("\0")[1].startswith("d")
 
 
-def _call(model: nn.Module, given: Any) -> Any:
-    if isinstance(given, dict):
-        return model(**given)
-    return model(*given) if isinstance(given, tuple | list) else model(given)
-
-
-def _args(call: Call) -> tuple[Tensor, ...]:
-    return floating((call.args, call.kwargs))
-
-
 def _alike(here: Call, there: Call) -> bool:
     """Whether the two were called with floating tensors of the same shapes."""
-    return [t.shape for t in _args(here)] == [t.shape for t in _args(there)]
-
-
-def _with(call: Call, tensors: list[Tensor]) -> tuple[Any, Any]:
-    """The call's arguments with other floating tensors in place of its own."""
-    leaves, structure = tree_flatten((call.args, call.kwargs))
-    others = iter(tensors)
-    leaves = [next(others) if isinstance(x, Tensor) and x.is_floating_point() else x for x in leaves]
-    args, kwargs = tree_unflatten(leaves, structure)
-    return args, kwargs
-
-
-def _parent(name: str) -> str:
-    return name.rpartition(".")[0] or ROOT
-
-
-def _index(i: int) -> str:
-    return f"[{i}]" if i else ""
-
-
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().double().cpu().numpy().copy()
+    return [t.shape for t in arguments(here)] == [t.shape for t in arguments(there)]

@@ -6,7 +6,6 @@ chains the subject's layers (free-running), and last asks the subject's net clas
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from scratchproof.exam.judge import judge, verdict_of
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
 from scratchproof.subjects.subject import Subject, SubjectError
 from scratchproof.table import nets
-from scratchproof.table.layers import Case, Layer, row
+from scratchproof.table.layers import Case, row
+from scratchproof.tracing.steps import Step, drawn, reshaped, steps
 from scratchproof.vjp import Array, Function, Inputs, Outputs, Precision, Pullback, named
 
 Values = dict[str, Array]
@@ -33,20 +33,6 @@ class Batch:
     y: Array
     num_classes: int
     description: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One layer of a net: its path in the twin, its row of the table, its options and its parameters' names."""
-
-    path: str
-    layer: Layer
-    options: Mapping[str, Any]
-    params: tuple[str, ...]
-
-    def case(self) -> Case:
-        names = ("x", "y") if self.layer.kind == "loss" else ("x", "w", "b")[: 1 + len(self.params)]
-        return Case(name=self.path, inputs=lambda rng: {name: np.zeros(0) for name in names}, options=self.options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +75,9 @@ class Tracer:
         self.net, self.subject, self.precision, self.device, self.seed = net, examined, precision, device, seed
         self.batch = replace(batch, X=precision.rounded({"X": batch.X})["X"])
         twin = _twin(net, batch)
-        self.params = precision.rounded(_draw(nets.dump(twin), np.random.default_rng(seed)))
+        self.params = precision.rounded(drawn(nets.dump(twin), np.random.default_rng(seed)))
         self.twin = nets.load(twin, self.params).to(device)
-        self.steps = tuple(_steps(self.twin))
+        self.steps = tuple(steps(self.twin))
         loss = "logistic_loss" if net == "xor" else "softmax_loss"
         self.loss = Step(path="loss", layer=row(loss), options={}, params=())
 
@@ -227,7 +213,7 @@ class Tracer:
             if path in by_path:
                 value, pullback = self._call(by_path[path], value)
             else:
-                value, pullback = _reshape(child, value)
+                value, pullback = reshaped(child, value)
             pullbacks.append((path, pullback))
             yield f"{path}.out", value
         loss, pullback = self._call(self.loss, value)
@@ -305,56 +291,6 @@ def _twin(net: str, batch: Batch) -> nn.Sequential:
         channels, height, width = image
         return nets.conv_net((channels, height, width), num_classes=batch.num_classes)
     return nets.xor_net()
-
-
-def _draw(params: Mapping[str, Array], rng: np.random.Generator) -> Values:
-    """Parameters that keep every layer's values of order one, so that no error hides in a layer that is all zero."""
-    drawn = {}
-    for name, value in params.items():
-        fan_in = value.shape[0] if value.ndim == 2 else int(np.prod(value.shape[1:]))
-        scale = fan_in**-0.5 if value.ndim > 1 else 0.1
-        drawn[name] = scale * rng.standard_normal(value.shape)
-    return drawn
-
-
-def _steps(twin: nn.Sequential) -> Iterator[Step]:
-    """The twin's children that are layers of the table; reshaping is none."""
-    number = 0
-    for path, child in twin.named_children():
-        if type(child) not in ROWS:
-            continue
-        name, options = ROWS[type(child)]
-        params: tuple[str, ...] = ()
-        if name in ("affine", "conv"):
-            number += 1
-            params = (f"W{number}", f"b{number}")
-        yield Step(path=path, layer=row(name), options=options(child), params=params)
-
-
-def _no_options(child: nn.Module) -> dict[str, Any]:
-    return {}
-
-
-def _conv_options(child: Any) -> dict[str, Any]:
-    return {"stride": child.stride[0], "pad": child.padding[0]}
-
-
-def _pool_options(child: Any) -> dict[str, Any]:
-    return {"pool_height": child.kernel_size, "pool_width": child.kernel_size, "stride": child.stride}
-
-
-ROWS: dict[type[nn.Module], tuple[str, Callable[[Any], dict[str, Any]]]] = {
-    nn.Linear: ("affine", _no_options),
-    nn.ReLU: ("relu", _no_options),
-    nn.Tanh: ("tanh", _no_options),
-    nn.Conv2d: ("conv", _conv_options),
-    nn.MaxPool2d: ("max_pool", _pool_options),
-}
-
-
-def _reshape(child: nn.Module, x: Array) -> tuple[Array, Pullback]:
-    out = x.reshape(-1) if getattr(child, "start_dim", 1) == 0 else x.reshape(len(x), -1)
-    return out, lambda dout: {"x": dout.reshape(x.shape)}
 
 
 def _all_pass(results: Mapping[str, Result]) -> bool:

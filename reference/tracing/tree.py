@@ -4,6 +4,7 @@ Each cell is the error over its allowance where it comes closest to (or goes far
 rounding. "forced" is on the truth's own values, "free" on the way of the candidate's own.
 """
 
+import io
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from scratchproof.exam.compare import Comparison
+from scratchproof.report.text import plain
 from scratchproof.tracing.calls import ROOT
-from scratchproof.tracing.models import CallLine, ModelTrace
+from scratchproof.tracing.models import CallLine, Trace
 
 FORMAT, VERSION = "scratchproof-model-trace", 1
+WIDTH = 120
 
 
-def show_model(console: Console, found: ModelTrace) -> None:
+def show_model(console: Console, found: Trace) -> None:
     """Print one line a call in order of computation, and what follows."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("call", no_wrap=True)
@@ -29,22 +32,17 @@ def show_model(console: Console, found: ModelTrace) -> None:
         style = "bold red" if path == found.culprit else ""
         table.add_row(Text(_indented(path), style=style), *(_cell(c) for c in _columns(lines)))
     console.print(table, highlight=False)
-    console.print(Text(f"\n{verdict(found)}", style="green" if found.passed else "bold red"), soft_wrap=True)
+    console.print(Text(f"\n{plain(found.verdict)}", style="green" if found.passed else "bold red"), soft_wrap=True)
 
 
-def verdict(found: ModelTrace) -> str:
-    """One sentence."""
-    if found.culprit:
-        return f"first divergence: {found.culprit}: {found.reason}"
-    if found.drifts:
-        return (
-            "every call is right by itself; the whole strays beyond its allowance: it drifts across a kink "
-            "(a ReLU or a maximum that falls on the other side)"
-        )
-    return f"every call agrees in {found.precision}, by itself and in the whole"
+def printed(found: Trace) -> str:
+    """What `show_model` prints, as text."""
+    stream = io.StringIO()
+    show_model(Console(file=stream, width=WIDTH), found)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 
-def document(found: ModelTrace) -> dict[str, Any]:
+def document(found: Trace) -> dict[str, Any]:
     """Every line with its error and allowance, teacher-forced and free-running; JSON's numbers alone."""
     return {
         "format": FORMAT,
@@ -54,7 +52,7 @@ def document(found: ModelTrace) -> dict[str, Any]:
         "passed": found.passed,
         "culprit": found.culprit or None,
         "drifts": found.drifts,
-        "verdict": verdict(found),
+        "verdict": found.verdict,
         "only_in_candidate": list(found.only_here),
         "only_in_truth": list(found.only_there),
         "lines": [
@@ -70,7 +68,7 @@ def document(found: ModelTrace) -> dict[str, Any]:
     }
 
 
-def _by_path(found: ModelTrace) -> Iterator[tuple[str, list[CallLine]]]:
+def _by_path(found: Trace) -> Iterator[tuple[str, list[CallLine]]]:
     lines: dict[str, list[CallLine]] = {}
     for line in found.lines:
         lines.setdefault(line.path, []).append(line)

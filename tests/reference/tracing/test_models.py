@@ -11,10 +11,10 @@ from rich.console import Console
 from torch import nn
 from torch.nn import functional as F
 
+from scratchproof import trace
 from scratchproof.errors import InputError
 from scratchproof.experiments.planted import PLANTS
-from scratchproof.tracing.models import trace_model
-from scratchproof.tracing.tree import document, show_model, verdict
+from scratchproof.tracing.tree import document, show_model
 
 
 class Block(nn.Module):
@@ -72,16 +72,16 @@ def images(rows=3, seed=0):
 
 @pytest.mark.parametrize(("precision", "mode"), [("float64", "train"), ("float32", "train"), ("bfloat16", "eval")])
 def test_a_right_net_agrees_call_by_call(precision, mode):
-    found = trace_model(net().train(mode == "train"), inputs=images(), precision=precision)
-    assert found.passed, verdict(found)
+    found = trace(net().train(mode == "train"), inputs=images(), precision=precision)
+    assert found.passed, found.verdict
     paths = {line.path for line in found.lines}
     assert {"stem.conv1", "stem.relu #2", "stem -> add", "body -> add", "(model) -> add", "attention"} <= paths
 
 
 def test_autocast_and_channels_last_agree():
-    assert trace_model(net(), inputs=images(), precision="bfloat16", autocast=True).passed
+    assert trace(net(), inputs=images(), precision="bfloat16", autocast=True).passed
     model = net().to(memory_format=torch.channels_last)
-    assert trace_model(model, inputs=images().to(memory_format=torch.channels_last)).passed
+    assert trace(model, inputs=images().to(memory_format=torch.channels_last)).passed
 
 
 PLANTED = (
@@ -101,10 +101,10 @@ def test_a_planted_bug_is_named_at_exactly_its_place(plant):
         spoilt.eval()
     right = copy.deepcopy(spoilt)
     path = PLANTS[plant](spoilt, np.random.default_rng(1))
-    found = trace_model(spoilt, right, inputs=images())
+    found = trace(spoilt, right, inputs=images())
     assert path
     assert not found.passed
-    assert found.culprit == path or found.culprit.startswith((f"{path} ->", f"{path} #")), verdict(found)
+    assert found.culprit == path or found.culprit.startswith((f"{path} ->", f"{path} #")), found.verdict
 
 
 def test_a_call_that_gets_another_input_is_named():
@@ -117,7 +117,7 @@ def test_a_call_that_gets_another_input_is_named():
 
     right = net()
     spoilt = Skipping()
-    found = trace_model(spoilt, right, inputs=images())
+    found = trace(spoilt, right, inputs=images())
     assert found.culprit == "(model) -> add"
     assert "does not get what the truth gets" in found.reason
 
@@ -133,18 +133,18 @@ def test_parameters_are_carried_by_name_by_pairs_or_by_order_and_never_guessed()
 
     truth = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
     x = torch.randn(7, 6, generator=torch.Generator().manual_seed(0))
-    by_order = trace_model(Other(), truth, inputs=x)
+    by_order = trace(Other(), truth, inputs=x)
     assert by_order.passed
     assert {line.path for line in by_order.lines if line.forced} >= {"0", "2"}
-    assert trace_model(Other(), truth, inputs=x, pairs={"first": "0", "second": "2"}).passed
+    assert trace(Other(), truth, inputs=x, pairs={"first": "0", "second": "2"}).passed
     with pytest.raises(InputError, match="pairs"):
-        trace_model(Other((6, 7, 4)), truth, inputs=x)
+        trace(Other((6, 7, 4)), truth, inputs=x)
 
 
 def test_neither_model_is_changed():
     model = net()
     before = copy.deepcopy(model.state_dict())
-    trace_model(model, inputs=images())
+    trace(model, inputs=images())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
 
@@ -152,7 +152,7 @@ def test_neither_model_is_changed():
 def test_the_tree_and_the_document_name_the_culprit():
     spoilt, right = net(), net()
     spoilt.norm.eps = 1e-2
-    found = trace_model(spoilt, right, inputs=images())
+    found = trace(spoilt, right, inputs=images())
     stream = io.StringIO()
     show_model(Console(file=stream, width=120), found)
     assert "first divergence: norm: out is wrong" in stream.getvalue()
