@@ -6,7 +6,7 @@ Exit status: 0 if everything passes, 1 if something does not, 2 if the subject, 
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from scratchproof.options import (
     layer_option,
     mapping_option,
     once,
+    oracle_on,
     present,
     rename_option,
     scripts_option,
@@ -35,11 +36,12 @@ from scratchproof.options import (
     strict_option,
     time_limit_option,
     usable,
+    written,
 )
 from scratchproof.report.text import plain
 from scratchproof.sandbox.warm import prepare
+from scratchproof.tracing.command import trace
 
-NETS = ("two_layer", "xor", "convnet")
 Files = Mapping[str, Path | None]
 
 
@@ -107,7 +109,7 @@ def check(
     how: dict[str, Any] = {"effort": effort, "rows": rows, "in_process": in_process, "time_limit": time_limit}
     found = _examine(subject, layers, dtypes, device, seed, strict=strict, renamed=renamed, mapping=mapping, **how)
     _show(found, files)
-    _write(files, found)
+    written(files, found)
     if scripts:
         _write_scripts(scripts, found)
     sys.exit(0 if found["summary"]["passed"] else 1)
@@ -115,47 +117,7 @@ def check(
 
 main.add_command(grade)
 main.add_command(mutants)
-
-
-@main.command()
-@click.argument("net", type=click.Choice(NETS))
-@click.option("--subject", default="scratch", show_default=True, help="Whose layers: a module or a .py file.")
-@click.option("--data", default="synthetic", show_default=True, help="synthetic, cifar10, or an image folder.")
-@click.option("--root", type=click.Path(path_type=Path), help="Where torchvision finds or puts CIFAR-10.")
-@click.option("--download", is_flag=True, help="Let torchvision download CIFAR-10 if it is not there.")
-@click.option("--batch", default=8, show_default=True, type=click.IntRange(min=1), help="Rows in the minibatch.")
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True)
-@device_option
-@seed_option
-@json_option
-def trace(
-    net: str,
-    subject: str,
-    data: str,
-    root: Path | None,
-    download: bool,
-    batch: int,
-    dtype: str,
-    device: str,
-    seed: int,
-    **files: Path | None,
-) -> None:
-    """Follow one minibatch through NET, forward and backward, layer by layer, beside its torch.nn twin.
-
-    Each layer is judged twice: on torch's own values (teacher-forced), which shows where an error is made, and on the
-    values that reach it through the layers before (free-running), which shows what becomes of it.
-    """
-    usable(files)
-    present(subject)
-    from scratchproof.report.document import environment
-    from scratchproof.tracing import trace as tracing
-
-    oracle = _oracle(device)
-    batch_of = tracing.minibatch(net, data, batch, seed=seed, root=root, download=download)
-    found = tracing.trace(net, subject, batch_of, precision=dtype, device=oracle, seed=seed)
-    tracing.show(console(), found)
-    _write(files, tracing.document(found, environment(oracle)))
-    sys.exit(0 if found.passed else 1)
+main.add_command(trace)
 
 
 @main.command()
@@ -191,7 +153,7 @@ def lockstep(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: i
     )
     found = training.run(subject, net, rules, steps=steps, seed=seed)
     training.show(printed, found)
-    _write(files, training.record_of(found, subject=subject, net=net, seed=seed))
+    written(files, training.record_of(found, subject=subject, net=net, seed=seed))
     sys.exit(0 if all(r.verdict is Verdict.PASS for r in found) else 1)
 
 
@@ -242,7 +204,7 @@ def _examine(
     from scratchproof.table.layers import EVERY_ROW, LAYERS, family
 
     torch.set_num_threads(1)  # the arrays are small: waking a second thread costs more than it saves
-    oracle = _oracle(device)
+    oracle = oracle_on(device)
     named = f"torch:{oracle}" if spec == "torch" else spec
     if rows:
         table, examined = rows_of(rows), subject_of(named, oracle)
@@ -272,21 +234,6 @@ def _examine(
     return document(reports, subject=examined.name, seed=seed, oracle=oracle, asked=layers, remarks=remarks)
 
 
-def _oracle(device: str) -> str:
-    """The device on which the truth is computed. Raises: SubjectError where it is asked for and not there."""
-    import torch
-
-    from scratchproof.subjects.subject import check_device
-
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        click.echo("no usable GPU: the oracle runs on the CPU", err=True)
-        return "cpu"
-    check_device(device)
-    return device
-
-
 def _show(found: dict[str, Any], files: Files) -> None:
     import torch
 
@@ -300,28 +247,9 @@ def _show(found: dict[str, Any], files: Files) -> None:
     show(printed, found)
 
 
-def _write(files: Files, content: dict[str, Any]) -> None:
-    """Write every file that was asked for."""
-    from scratchproof.report.document import as_json
-    from scratchproof.report.files import write
-    from scratchproof.report.gradescope import gradescope
-    from scratchproof.report.junit import junit
-    from scratchproof.report.page import page
-
-    writers: dict[str, Callable[[dict[str, Any]], str]] = {
-        "json": as_json,
-        "html": page,
-        "junit": junit,
-        "gradescope": lambda found: as_json(gradescope(found)),
-    }
-    for option, file in files.items():
-        if file is not None:
-            write(file, writers[option](content))
-
-
 def _write_scripts(folder: Path, content: dict[str, Any]) -> None:
     from scratchproof.report.files import scripts
 
-    written = scripts(folder, content)
-    said = f"{len(written)} in {folder}" if written else f"none: {folder} is left as it is"
+    told = scripts(folder, content)
+    said = f"{len(told)} in {folder}" if told else f"none: {folder} is left as it is"
     click.echo(f"scripts that show a mistake: {plain(said)}", err=True)

@@ -17,6 +17,7 @@ from scratchproof.errors import InputError
 from scratchproof.names import names
 from scratchproof.report.text import plain
 
+Files = Mapping[str, Path | None]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())  # not there in older versions of click, nor needed
 STOPPED = 130  # what a shell says of a program that Ctrl-C ended
@@ -104,6 +105,40 @@ def present(subject: str) -> None:
     if not subject or (reads_like_a_path and not Path(subject).exists()):
         need = "give the path of a .py file, or the name of a module that can be imported"
         raise InputError(f"there is no file {subject or '(an empty name)'}: {need}")
+
+
+def oracle_on(device: str) -> str:
+    """The device on which the truth is computed. Raises: SubjectError where it is asked for and not there."""
+    import torch
+
+    from scratchproof.subjects.subject import check_device
+
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        click.echo("no usable GPU: the oracle runs on the CPU", err=True)
+        return "cpu"
+    check_device(device)
+    return device
+
+
+def written(files: Files, content: dict[str, Any], **others: Callable[[dict[str, Any]], str]) -> None:
+    """Write every file that was asked for. others: who writes, by the name of the option, where it is not as usual."""
+    from scratchproof.report.document import as_json
+    from scratchproof.report.files import write
+    from scratchproof.report.gradescope import gradescope
+    from scratchproof.report.junit import junit
+    from scratchproof.report.page import page
+
+    writers: dict[str, Callable[[dict[str, Any]], str]] = {
+        "json": as_json,
+        "html": page,
+        "junit": junit,
+        "gradescope": lambda found: as_json(gradescope(found)),
+    }
+    for option, file in files.items():
+        if file is not None:
+            write(file, {**writers, **others}[option](content))
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -162,7 +162,7 @@ class _Pair:
         dtype = torch.float32 if autocast else precision.dtype
         here = copy.deepcopy(candidate).to(device, dtype)
         there = copy.deepcopy(here if truth is None else truth).cpu().double()
-        self.pairs = dict(pairs) if truth is None else carry(there, here, pairs)
+        self.pairs = {**pairs, **({} if truth is None else carry(there, here, pairs))}
         if truth is not None:
             for p in there.parameters():  # the truth starts from what the candidate's format holds
                 p.data.copy_(p.data.to(dtype))
@@ -177,8 +177,10 @@ class _Pair:
         free = self._free(truth, found, REPEATS)
         forced = dict(self._forced(truth, found, leaves=True))
         if any(c.problem for c in free.values()) and not any(c.problem for c, _ in forced.values()):
-            # Every call is right by itself: has the whole only taken another side of a kink? Look more often.
-            free = self._free(truth, found, 6 * REPEATS)
+            # Every call is right by itself: has the whole only taken another side of a kink? Look more often, unless
+            # a pass forward is beyond doubt: across a kink values do not jump, only gradients do.
+            if not any(c.problem == "value" and _forward(key) for key, c in free.items()):
+                free = self._free(truth, found, 6 * REPEATS)
             if any(c.problem for c in free.values()):
                 forced |= dict(self._forced(truth, found, leaves=False))
         return self._judged(tuple(_lines(truth, forced, free)), truth, found)
@@ -221,7 +223,7 @@ class _Pair:
         return compared
 
     def _spread(self, compute: Callable[[], Values], truth: Values, repeats: int = REPEATS) -> dict[str, Tolerance]:
-        return spread(compute, truth, self.precision, seed=self.seed, repeats=repeats)
+        return spread(compute, truth, self.here.computes, seed=self.seed, repeats=repeats)
 
     def _forced(self, truth: Run, found: Run, *, leaves: bool) -> Iterator[tuple[str, tuple[Comparison, Any]]]:
         """Every call by itself, on the truth's own values."""

@@ -5,7 +5,7 @@ Of a large tensor a few thousand elements stand for all: the same ones in every 
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -48,6 +48,11 @@ class Side:
             module: {name: value.clone() for name, value in module.named_buffers(recurse=False)}
             for module in self.model.modules()
         }
+
+    @property
+    def computes(self) -> Precision:
+        """What it computes in: under autocast the operands of products, parameters among them, are rounded first."""
+        return replace(self.precision, operand=self.precision.unit) if self.autocast else self.precision
 
     def context(self) -> Any:
         if self.autocast:

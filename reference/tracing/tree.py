@@ -6,7 +6,7 @@ rounding. "forced" is on the truth's own values, "free" on the way of the candid
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -30,7 +30,7 @@ def show_model(console: Console, found: Trace) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for path, lines in _by_path(found):
         style = "bold red" if path == found.culprit else ""
-        table.add_row(Text(_indented(path), style=style), *(_cell(c) for c in _columns(lines)))
+        table.add_row(Text(indented(path), style=style), *(_cell(c) for c in _columns(lines)))
     console.print(table, highlight=False)
     console.print(Text(f"\n{plain(found.verdict)}", style="green" if found.passed else "bold red"), soft_wrap=True)
 
@@ -42,11 +42,16 @@ def printed(found: Trace) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 
-def document(found: Trace) -> dict[str, Any]:
-    """Every line with its error and allowance, teacher-forced and free-running; JSON's numbers alone."""
+def document(found: Trace, model: str = "a model", environment: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Every line with its error and allowance, teacher-forced and free-running; JSON's numbers alone.
+
+    model: what the candidate is called. environment: versions and the machine.
+    """
     return {
         "format": FORMAT,
         "version": VERSION,
+        "model": model,
+        "environment": dict(environment or {}),
         "precision": found.precision,
         "seed": found.seed,
         "passed": found.passed,
@@ -98,7 +103,7 @@ def _ratio(comparison: Comparison) -> float:
     return comparison.error / comparison.allowed
 
 
-def _indented(path: str) -> str:
+def indented(path: str) -> str:
     """A path as deep in the tree as it has parts, by its last part."""
     if path == ROOT:
         return path

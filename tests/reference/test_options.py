@@ -104,7 +104,7 @@ def test_ctrl_c_is_130_without_a_traceback(monkeypatch):
     def stopped(device):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_oracle", stopped)
+    monkeypatch.setattr(cli, "oracle_on", stopped)
     result = run("check", "--layer", "relu")
     assert result.exit_code == 130
     assert "Traceback" not in result.output
