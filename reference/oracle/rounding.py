@@ -22,6 +22,7 @@ SUM_CONSTANT = 1.0
 AMPLITUDE = 8.0  # of what a step of training may lose
 
 
+LARGE, TABLE = 2**15, 2**22  # tensors of so many elements take their noise from a table of so many
 SINGLE_TINY = torch.finfo(torch.float32).tiny
 
 
@@ -150,14 +151,30 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if any(isinstance(a, float) and not a.is_integer() for a in args):
             return False
         operands = [a for a in args if isinstance(a, Tensor) and a.is_floating_point()]
+        if not all(bool((row == row.round()).all()) for row in map(_first_row, operands)):
+            return False  # as nearly always, without a look at the rest
         limit = 0.125 / self.precision.unit
         return all(bool(((a == a.round()) & (a.abs() * max(1, a.numel()) < limit)).all()) for a in operands)
 
     def _noise(self, like: Tensor) -> Tensor:
         """Random signs with sizes between a half and 1: never so small that a lone error goes unseen."""
-        flat = torch.empty(like.shape, dtype=like.real.dtype if like.is_complex() else like.dtype)
-        flat.uniform_(-1, 1, generator=self.generator)
-        return flat.add_(flat.sign()).mul_(0.5).to(like.device)
+        count = like.numel()
+        if like.dtype == torch.float64 and LARGE <= count < TABLE:
+            start = int(torch.randint(TABLE - count, (), generator=self.generator))
+            return _table()[start : start + count].view(like.shape).to(like.device)
+        drawn = torch.empty(like.shape, dtype=like.real.dtype if like.is_complex() else like.dtype)
+        return _signed(drawn.uniform_(-1, 1, generator=self.generator)).to(like.device)
+
+
+@cache
+def _table() -> Tensor:
+    """Noise for large tensors, drawn once: each takes what follows a place of its own."""
+    return _signed(torch.empty(TABLE, dtype=torch.float64).uniform_(-1, 1, generator=torch.Generator().manual_seed(0)))
+
+
+def _signed(drawn: Tensor) -> Tensor:
+    """Uniform numbers moved away from zero: as random in sign, in size between a half and 1."""
+    return drawn.add_(drawn.sign()).mul_(0.5)
 
 
 @contextmanager
@@ -196,6 +213,10 @@ def _map(out: Any, disturb: Callable[..., Tensor], *others: Any) -> Any:
     if isinstance(out, tuple | list):
         return tuple(_map(first, disturb, *rest) for first, *rest in zip(out, *others, strict=True))
     return disturb(out, *others) if _rounds(out) else out
+
+
+def _first_row(value: Tensor) -> Tensor:
+    return value[(0,) * max(0, value.ndim - 1)] if value.numel() else value
 
 
 def _rounds(value: Any) -> bool:
