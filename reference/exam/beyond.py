@@ -13,10 +13,10 @@ from itertools import combinations
 
 import numpy as np
 
-from scratchproof.exam.compare import Result, Severity, Verdict, compare, same_float
+from scratchproof.exam.compare import Result, Severity, Verdict, same_float
 from scratchproof.exam.corners import LABELS, LAYOUTS
 from scratchproof.exam.exam import Exam, Trial
-from scratchproof.exam.judge import held_to, judge, quantities, unanswered, verdict_of
+from scratchproof.exam.judge import compared, held_to, judge, quantities, unanswered, verdict_of
 from scratchproof.oracle.tolerance import Tolerance, tolerances
 from scratchproof.sandbox.failures import Failure
 from scratchproof.subjects.subject import ContractError
@@ -168,10 +168,10 @@ def check_memory(exam: Exam) -> Iterator[Result]:
         except (Failure, ContractError) as error:
             yield unanswered(exam, renamed, "memory", trial.out, error, corner=True)
             continue
-        for quantity, actual, expected, tolerance, _ in quantities(held_to(exam, renamed, found), found):
-            comparison = compare(actual, expected, tolerance, exam.precision)
+        for measured in quantities(held_to(exam, renamed, found), found):
+            comparison = compared(exam, renamed, measured)
             if comparison.problem:
-                yield verdict_of(exam, renamed, "memory", quantity, comparison)
+                yield verdict_of(exam, renamed, "memory", measured.quantity, comparison)
 
 
 def _laid_out(trial: Trial) -> Iterator[tuple[str, Inputs, list[Outputs]]]:

@@ -11,7 +11,7 @@ import numpy as np
 from scratchproof.errors import InputError
 from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.corners import CORNERS, ORDINARY, Corner
-from scratchproof.oracle.tolerance import REPEATS, Tolerance, tolerances
+from scratchproof.oracle.tolerance import Tolerance, tolerances
 from scratchproof.sandbox.failures import Failure, guarded, guarded_function
 from scratchproof.sandbox.observe import Observed, observe
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
@@ -109,8 +109,13 @@ class Trial:
             alternatives=self.layer.alternatives,
             stored=self.layer.stored,
             seed=self.seed,
-            repeats=4 * REPEATS if self.corner.cancels else REPEATS,
         )
+
+    @cached_property
+    def others(self) -> tuple["Trial", ...]:
+        """The same by each of the layer's other conventions, kept with truth and tolerance like the trial itself."""
+        layers = (replace(self.layer, torch=expression) for expression in self.layer.conventions.values())
+        return tuple(replace(self, layer=layer) for layer in layers)
 
     def given(self) -> Inputs:
         """Fresh copies of the inputs in the dtype under test, for the subject to keep its hands off."""

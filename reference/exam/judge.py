@@ -15,6 +15,8 @@ from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, said
 from scratchproof.subjects.subject import ContractError, Unimplemented
 from scratchproof.vjp import Answer, Array, Gradients, Precision, floating
 
+CUT_OFF = 2.0**-16  # of a loss: a small number within the logarithm costs less, a wrong formula more
+
 
 class Measured(NamedTuple):
     """One quantity of a trial: what the subject gave, what torch gives, and what is allowed between them.
@@ -150,15 +152,13 @@ def _may_refuse(trial: Trial) -> bool:
 
 
 def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool) -> Result:
-    quantity, actual, expected, tolerance, _ = measured
+    quantity, actual, expected, _, _ = measured
     gradient = quantity not in trial.outputs
     if gradient and trial.corner.nonfinite:
         return _not_swallowed(exam, trial, check, measured)
-    comparison = compare(actual, expected, tolerance, exam.precision)
+    comparison = compared(exam, trial, measured)
     if comparison.problem and (trial.corner.nonfinite or trial.corner.empty):
         return exam.result(check, trial, quantity, severity=Severity.EDGE, message=comparison.message)
-    if comparison.problem == "value" and _cut_off(trial, measured):
-        comparison = replace(comparison, problem="lost", message=f"{comparison.message}: the logarithm is cut off")
     rounded = expected.dtype.kind == "f"
     if comparison.problem is None and rounded and not corner and (wrong := same_dtype(actual, exam.precision)):
         problem = "wider" if wider(actual, exam.precision) else "dtype"
@@ -188,10 +188,21 @@ def _as_if(trial: Trial, measured: Measured, comparison: Comparison) -> str:
     return as_if(measured.actual.astype(np.float64), measured.expected, trial.precision, derive)
 
 
+def compared(exam: Exam, trial: Trial, measured: Measured) -> Comparison:
+    """How a quantity compares with the truth; what a cut-off logarithm lacks is lost precision."""
+    comparison = compare(measured.actual, measured.expected, measured.tolerance, exam.precision)
+    if comparison.problem == "value" and _cut_off(trial, measured):
+        return replace(comparison, problem="precision", message=f"{comparison.message}: the logarithm is cut off")
+    return comparison
+
+
 def _cut_off(trial: Trial, measured: Measured) -> bool:
-    """Whether a loss is finite, but too small, where exp overflows: log(p + 1e-8), or of a p that is clipped."""
-    loss = trial.out == "loss" == measured.quantity and trial.corner.overflows
-    return loss and bool((measured.actual >= 0).all() and (measured.actual < measured.expected).all())
+    """Whether a loss is too small as log(p + 1e-8), or of a p that is clipped, makes it: much where exp overflows."""
+    if not trial.out == "loss" == measured.quantity:
+        return False
+    lost = measured.expected - measured.actual
+    most = measured.expected * (1.0 if trial.corner.overflows else CUT_OFF)
+    return bool((measured.actual >= 0).all() and (lost > 0).all() and (lost <= most).all())
 
 
 def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> Result:
@@ -207,8 +218,7 @@ def held_to(exam: Exam, trial: Trial, found: Answer) -> Trial:
     """The trial by whose convention most of an answer is right: the trial itself if no other's does better."""
     if not trial.layer.conventions or not (wrong := _wrong(exam, trial, found)):
         return trial
-    others = [replace(trial, layer=replace(trial.layer, torch=e)) for e in trial.layer.conventions.values()]
-    best = min(others, key=lambda other: _wrong(exam, other, found))
+    best = min(trial.others, key=lambda other: _wrong(exam, other, found))
     return best if _wrong(exam, best, found) < wrong else trial
 
 

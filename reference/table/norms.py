@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from scratchproof.table.expressions import (
     Sampler,
     batchnorm,
+    batchnorm_by_steps,
     batchnorm_inference,
     batchnorm_running,
     batchnorm_running_biased,
     batchnorm_running_over_N,
     layernorm,
     normal,
+    pixels_of,
     spatial_batchnorm,
     spatial_groupnorm,
     with_running,
@@ -66,6 +68,7 @@ NORMS: tuple[Layer, ...] = (
         unfit_options=_EPS,
         mode="train",
         torch=batchnorm,
+        alternatives=(batchnorm_by_steps,),
         cases=(
             Case(name="x (N, D)", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,))),
             Case(name="eps 0.1", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,)), options={"eps": 0.1}),
@@ -148,6 +151,7 @@ NORMS: tuple[Layer, ...] = (
         unfit_options=_EPS,
         mode="train",
         torch=spatial_batchnorm,
+        alternatives=(pixels_of(batchnorm_by_steps),),
         cases=(
             Case(name="images", inputs=_affine(x=(3, 4, 2, 5))),
             Case(name="eps 0.1", inputs=_affine(x=(3, 4, 2, 5)), options={"eps": 0.1}),
