@@ -20,6 +20,7 @@ import torch
 
 from scratchproof.progress import progress
 
+from .census_corners import asked
 from .census_known import KNOWN
 from .command import Common, command, option, resolve_device
 from .record import Run
@@ -58,10 +59,12 @@ def main(config: Config) -> dict[str, object]:
     _print(rows)
     header = ("operation", "compared", "precision", "share", "verdict", "modelled", "why")
     run.table("census.csv", header, ([row[key] for key in header] for row in rows))
-    summary = summarised(rows)
+    summary, corners = summarised(rows), asked()
+    for corner in corners:
+        print(f"corner: {corner['asked']}: {'as known: ' + str(corner['known']) if corner['wrong'] else 'right here'}")
     for name, value in summary.items():
         print(f"{name}: {value}")
-    return run.finish({"summary": summary, "operations": rows})
+    return run.finish({"summary": summary, "corners": corners, "operations": rows})
 
 
 def _taken(config: Config, chosen: Sequence[str], device: str, path: Path) -> Iterator[dict[str, Any]]:
@@ -109,16 +112,18 @@ def _row(job: tuple[str, Sequence[str], int, int, int, str]) -> dict[str, Any]:
         "precision": worst.precision if worst else "",
         "share": worst.share if worst else None,
         "shares": shares,
-        "verdict": "ERROR" if failed else _verdict(name, found, wrong),
+        "verdict": _verdict(name, found, wrong, failed),
         "modelled": not unmodelled,
         "unmodelled": unmodelled,
         "alarms": len(wrong),
-        "why": _why(name, wrong),
+        "why": KNOWN.get(name, "") if failed else _why(name, wrong),
         "message": failed or (worst.message if worst and wrong else ""),
     }
 
 
-def _verdict(name: str, found: Sequence[Any], wrong: Sequence[Any]) -> str:
+def _verdict(name: str, found: Sequence[Any], wrong: Sequence[Any], failed: str) -> str:
+    if failed:
+        return "explained" if name in KNOWN else "ERROR"
     if not found:
         return "nothing to compare"
     if not wrong:

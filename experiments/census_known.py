@@ -2,6 +2,11 @@
 
 DRAWS = "draws random numbers, others in each format"
 EMPTY = "returns memory as it finds it"
+FLOORS = "takes the whole part of a quotient that is rounded first"
+POWER = "its derivative takes a power one less: that exponent, rounded, may be whole, and nan becomes a number"
+DOUBLE = "computes in float64 and returns it, whatever it is given: nothing overflows where the format would"
+CUDA = "made for CUDA alone"
+MEMORY = "its samples look beyond a tensor's elements, at memory that a copy does not have"
 
 KNOWN: dict[str, str] = {
     **dict.fromkeys(
@@ -35,6 +40,32 @@ KNOWN: dict[str, str] = {
         ),
         DRAWS,
     ),
+    **dict.fromkeys(
+        (
+            "div.floor_rounding",
+            "div.trunc_rounding",
+            "floor_divide",
+            "fmod",
+            "histc",
+            "histogram",
+            "remainder",
+            "__rmod__",
+        ),
+        FLOORS,
+    ),
+    **dict.fromkeys(("__rpow__", "pow"), POWER),
+    "float_power": DOUBLE,
+    **dict.fromkeys(
+        (
+            "jiterator_2inputs_2outputs",
+            "jiterator_4inputs_with_extra_args",
+            "jiterator_binary",
+            "jiterator_binary_return_by_ref",
+            "jiterator_unary",
+        ),
+        CUDA,
+    ),
+    "as_strided.partial_views": MEMORY,
     **dict.fromkeys(
         ("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"), EMPTY
     ),

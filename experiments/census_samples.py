@@ -189,5 +189,8 @@ def _placed(value: Any, dtype: torch.dtype, device: str) -> Any:
 
 
 def _array(value: Tensor) -> Array:
+    if value._is_zerotensor():
+        return np.zeros(value.shape)
+    value = value.to_dense() if value.layout is not torch.strided else value
     array: Array = value.detach().cpu().to(torch.float64).numpy()
     return array

@@ -31,11 +31,15 @@ def _torch_rules() -> dict[Any, Rule]:
 
 
 def _log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
+    if x.numel() == 0:
+        return x.clone()
     shifted = x - x.amax(dim, keepdim=True)
     return shifted - shifted.exp().sum(dim, keepdim=True).log()
 
 
 def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
+    if x.numel() == 0:
+        return x.clone()
     exponentials = (x - x.amax(dim, keepdim=True)).exp()
     return exponentials / exponentials.sum(dim, keepdim=True)
 
@@ -98,10 +102,84 @@ def _layer_norm_backward(
 def _row_by_row(rows: Tensor, like: Tensor) -> Tensor:
     rows = rows.reshape(-1, like.numel())
     first = torch.zeros(rows.shape[0], dtype=torch.long, device=rows.device)
-    return torch.zeros_like(rows[:1]).index_add(0, first, rows).reshape(like.shape)
+    return rows.new_zeros(1, like.numel()).index_add(0, first, rows).reshape(like.shape)
 
+
+def _pair_distances(x: Tensor, p: float = 2.0) -> Tensor:
+    i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
+    return _distances(x[i, None], x[j, None], p)[:, 0, 0]
+
+
+def _pair_distances_backward(dout: Tensor, x: Tensor, p: float, distances: Tensor) -> Tensor:
+    i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
+    dx = _distances_backward(dout[:, None, None], x[i, None], x[j, None], p, distances[:, None, None])[:, 0]
+    return torch.zeros_like(x).index_add(0, i, dx).index_add(0, j, -dx)
+
+
+def _trilinear(
+    a: Tensor,
+    b: Tensor,
+    c: Tensor,
+    of_a: list[int],
+    of_b: list[int],
+    of_c: list[int],
+    summed: list[int],
+    unroll: int = 1,
+) -> Tensor:
+    for axes in ((0, of_a), (1, of_b), (2, of_c)):
+        for axis in sorted(axes[1]):
+            a, b, c = (v.unsqueeze(axis) if i == axes[0] else v for i, v in enumerate((a, b, c)))
+    return (a * b * c).sum(summed) if summed else a * b * c
+
+
+def _recurrence(first: Rule, following: Rule, *, shifted: bool = False) -> Rule:
+    """Orthogonal polynomials: p_0 = 1, p_1 = first(x), p_(k+1) = following(x, k, p_k, p_(k-1))."""
+
+    def polynomial(x: Any, n: Any) -> Tensor:
+        x, n = (v if isinstance(v, Tensor) else torch.tensor(float(v), dtype=torch.float64) for v in (x, n))
+        shape = (x > n).shape
+        x, n = (2 * x - 1 if shifted else x).expand(shape), n.trunc().expand(shape)
+        before, now = torch.ones_like(x), first(x)
+        out = torch.where(n == 0, before, torch.where(n == 1, now, 0.0))
+        for k in range(1, int(n.max()) if n.numel() else 0):
+            before, now = now, following(x, k, now, before)
+            out = torch.where(n == k + 1, now, out)
+        return out
+
+    return polynomial
+
+
+def _twice(x: Tensor, k: int, now: Tensor, before: Tensor) -> Tensor:
+    return 2 * x * now - before
+
+
+_FIRST: dict[str, Rule] = {
+    "t": lambda x: x,
+    "u": lambda x: 2 * x,
+    "v": lambda x: 2 * x - 1,
+    "w": lambda x: 2 * x + 1,
+}
+POLYNOMIALS: dict[str, Rule] = {
+    **{f"special_chebyshev_polynomial_{kind}": _recurrence(first, _twice) for kind, first in _FIRST.items()},
+    **{
+        f"special_shifted_chebyshev_polynomial_{kind}": _recurrence(first, _twice, shifted=True)
+        for kind, first in _FIRST.items()
+    },
+    "special_hermite_polynomial_h": _recurrence(lambda x: 2 * x, lambda x, k, p, q: 2 * x * p - 2 * k * q),
+    "special_hermite_polynomial_he": _recurrence(lambda x: x, lambda x, k, p, q: x * p - k * q),
+    "special_laguerre_polynomial_l": _recurrence(
+        lambda x: 1 - x, lambda x, k, p, q: ((2 * k + 1 - x) * p - k * q) / (k + 1)
+    ),
+    "special_legendre_polynomial_p": _recurrence(
+        lambda x: x, lambda x, k, p, q: ((2 * k + 1) * x * p - k * q) / (k + 1)
+    ),
+}
 
 RULES: dict[str, Rule] = {
+    **POLYNOMIALS,
+    "_pdist_backward": _pair_distances_backward,
+    "_pdist_forward": _pair_distances,
+    "_trilinear": _trilinear,
     "_cdist_backward": _distances_backward,
     "_cdist_forward": _distances,
     "_log_softmax": _log_softmax,

@@ -55,7 +55,8 @@ EXACT = _words(
     replication_pad2d replication_pad3d reshape _reshape_alias resize resolve_conj resolve_neg rev roll rot90
     round scalar_tensor scatter searchsorted select select_backward select_copy select_scatter sign signbit size
     slice slice_backward slice_copy slice_scatter softshrink_backward sort split split_dim split_with_sizes
-    squeeze stack stride swapaxes sym_numel sym_size sym_stride t threshold threshold_backward to _to_copy topk
+    sparse_mask squeeze stack stride swapaxes sym_numel sym_size sym_stride t threshold
+    threshold_backward to _to_copy _to_dense _to_sparse topk
     transpose tril tril_indices triu triu_indices trunc unbind unfold unfold_copy _unique _unique2
     unique_consecutive unique_dim unsafe_chunk _unsafe_index _unsafe_masked_index unsafe_split _unsafe_view
     unsqueeze view view_as_complex view_as_real view_copy view_of where zero zeros zeros_like
@@ -74,7 +75,9 @@ DRAWS = _words(
 # One rounding of the exact result, or two.
 ARITHMETIC = _words(
     """
-    add addcdiv addcmul angle deg2rad div divide fmod frac histogram hypot ldexp lerp linspace mul multiply
+    add addcdiv addcmul angle deg2rad div divide fmod frac histogram
+    _histogramdd_bin_edges _histogramdd_from_bin_cts _histogramdd_from_bin_tensors hypot ldexp lerp linspace mul
+    multiply
     native_dropout native_dropout_backward polar rad2deg reciprocal remainder rrelu_with_noise rsqrt rsub sgn sqrt
     square sub true_divide
     """
@@ -128,9 +131,9 @@ def _stretch(out: Tensor, x: Tensor, *_: Any) -> int:
 
 
 def _placed(out: Tensor, x: Tensor, *_: Any) -> int:
-    """Weights come from coordinates, which are rounded as numbers up to the longest side are."""
+    """Weights are differences of two coordinates, which are rounded as numbers up to the longest side are."""
     longest: int = max(*x.shape[2:], *out.shape[2:])
-    return _stretch(out, x) + longest**2
+    return _stretch(out, x) + 4 * longest**2
 
 
 def _overlaps(out: Tensor, *_: Any) -> int:
@@ -180,6 +183,9 @@ SUMS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     "convolution_backward": _convolution_backward,
     "cumsum": _along,
     "dot": lambda out, a, b: a.numel(),
+    "_embedding_bag": lambda out, w, index, *_: (index.numel(), 0, 0, 0),
+    "_embedding_bag_backward": lambda out, dout, index, *_: _busiest(torch.bincount(index.reshape(-1))),
+    "_embedding_bag_per_sample_weights_backward": lambda out, dout, w, *_: w.shape[1],
     "embedding_dense_backward": lambda out, dout, index, *_: _busiest(torch.bincount(index.reshape(-1))),
     "index_add": lambda out, x, dim, index, *_: _busiest(torch.bincount(index.reshape(-1))),
     "index_put": _put,
@@ -197,6 +203,8 @@ SUMS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     "mv": lambda out, a, b: a.shape[1],
     "nansum": _ratio,
     "_unsafe_index_put": _put,
+    "segment_reduce": lambda out, x, *_: x.shape[0],
+    "_segment_reduce_backward": lambda out, dout, of, x, *_: x.shape[0],
     "scatter_add": lambda out, x, dim, index, src: _busiest(
         torch.zeros_like(x).scatter_add(dim, index, torch.ones_like(src))
     ),
@@ -238,7 +246,8 @@ MULTIPLIED = _words("addbmm addmm addmv baddbmm bmm convolution convolution_back
 SCATTERED: dict[str, Callable[..., int | tuple[int, ...]]] = {
     name: {**SUMS, **BLENDS}[name]
     for name in (*SUMS, *BLENDS)
-    if name.startswith(("embedding", "index", "_unsafe_index", "scatter")) or name.endswith("backward")
+    if name.startswith(("embedding", "_embedding_bag", "index", "_unsafe_index", "scatter"))
+    or name.endswith("backward")
 } | {"addbmm": lambda out, bias, a, b: a.shape[0] + 1, "convolution_backward": _taps_and_images}
 
 # Sums and products that are whole numbers for whole numbers.
