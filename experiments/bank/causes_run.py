@@ -92,12 +92,12 @@ def _said(result: Result) -> str:
 
 def kind_of(told: list[str], due: str) -> str:
     """right, fact, none or wrong."""
-    named = [line for line in told if not line.startswith((KNOWN, "message: ", "only: "))]
+    named = [line for line in told if not line.startswith((KNOWN, "as if ", "message: ", "only: "))]
     if any(not due or not re.search(due, line) for line in named):
         return "wrong"
     if named or (due and any(re.search(due, line) for line in told if not line.startswith("only: "))):
         return "right"
-    return "fact" if any(line.startswith((KNOWN, "message: ")) for line in told) else "none"
+    return "fact" if any(line.startswith((KNOWN, "as if ", "message: ")) for line in told) else "none"
 
 
 if __name__ == "__main__":

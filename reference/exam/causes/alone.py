@@ -11,6 +11,7 @@ from scratchproof.exam.causes.regularisation import of_regularisation
 from scratchproof.exam.exam import Trial
 from scratchproof.vjp import ONLY, Array, answer, from_torch
 
+SUMMED = "dout is "  # so begins what is said of the sum of dout, which says more than a mere factor
 Suspicion: TypeAlias = Callable[[Item], Iterator[tuple[str, Array]]]
 """Sentences, {N} standing for the number of rows, each with what the array would be."""
 
@@ -87,14 +88,18 @@ def _sums(item: Item) -> Iterator[tuple[str, Array]]:
     due = [axes for axes in due if not item.changed(dout.sum(axes))]
     if not due:
         return
-    yield f"dout is averaged over {_axes(due[0])}, where its sum is due", dout.mean(due[0])
+    yield f"{SUMMED}averaged over {_axes(due[0])}, where its sum is due", dout.mean(due[0])
     for axes in subsets:
         if axes != due[0]:
-            yield f"dout is summed over {_axes(axes)}, where {_axes(due[0])} is due", dout.sum(axes)
-    for axis in due[0] if len(due[0]) > 1 else ():
-        rest = tuple(a - (a > axis) for a in due[0] if a != axis)
-        sentence = f"dout is averaged over axis {axis}, over which its sum is due"
-        yield sentence, dout.mean(axis).sum(rest)
+            yield f"{SUMMED}summed over {_axes(axes)}, where {_axes(due[0])} is due", dout.sum(axes)
+    for count in range(1, len(due[0])):
+        for averaged in combinations(due[0], count):
+            rest = tuple(axis for axis in due[0] if axis not in averaged)
+            sentence = f"{SUMMED}averaged over {_axes(averaged)}, over which its sum is due"
+            yield sentence, dout.mean(averaged, keepdims=True).sum(rest, keepdims=True).reshape(item.expected.shape)
+    first = (*(slice(0, 1) if axis == due[0][-1] else slice(None) for axis in every),)
+    if len(due[0]) > 1:
+        yield f"{SUMMED}not summed over {_axes(due[0][-1:])}: only its first place counts", dout[first].sum(due[0])
 
 
 def _axes(axes: tuple[int, ...]) -> str:
@@ -117,7 +122,7 @@ def _others(item: Item) -> Iterator[tuple[str, Array]]:
     if trial.layer.kind in ("pair", "function", "drawn"):
         for dout in trial.cotangents[index].values():
             if dout.shape == item.expected.shape:
-                yield "dout is passed on unchanged: the layer's own derivative is missing", dout
+                yield "it is dout, passed on unchanged: the layer's own derivative is missing", dout
                 yield "the mask was made from dout, not from the input", np.maximum(dout, 0)
                 yield "it is the derivative times dout twice", item.expected * dout
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from scratchproof.exam.causes.alone import rows, suspected
+from scratchproof.exam.causes.alone import SUMMED, rows, suspected
 from scratchproof.exam.causes.evidence import Item, Place, belonging, items
 from scratchproof.exam.causes.facts import facts
 from scratchproof.exam.causes.whole import SELDOM, Mistake, given, mistakes
@@ -58,7 +58,7 @@ class Reading:
         here = [item for item in self.items(quantity) if item.trial.name == case]
         if not here:
             return coarse
-        found = sorted(self.candidates(quantity)) if self.telling(quantity) else []
+        found = sorted(self.candidates(quantity), key=lambda one: one.rank) if self.telling(quantity) else []
         best = list(dict.fromkeys(one.sentence for one in found if one.rank == found[0].rank))
         if best:
             first = next((item for item in here if item.wrong), here[0])
@@ -86,7 +86,7 @@ class Reading:
                 rank = (mistake.rank, int(partly), -len(standing.explains))
                 yield Candidate(rank, f"{self._way(quantity) if partly else ''}{mistake.sentence}")
         for sentence in self._alone(quantity):
-            yield Candidate((1, 0, -1), sentence)
+            yield Candidate((1, 0, -2 if sentence.startswith(SUMMED) else -1), sentence)
 
     def standings(self) -> "list[tuple[Mistake, Standing]]":
         if self.whole is None:
@@ -107,7 +107,7 @@ class Reading:
             said = [(item, made) for item in found if (made := given(mistake, item.trial).get(item.place)) is not None]
             if not any(item.changed(made, clearly=mistake.rank > 0) for item, made in said):
                 continue
-            telling = self.telling(quantity)
+            telling = [i for i in self.telling(quantity) if mistake.rank == 0 or i.expected.dtype.kind == "f"]
             if telling and _fits(telling, {(item.trial.name, item.place): made for item, made in said}):
                 explains.add(quantity)
             else:

@@ -47,7 +47,14 @@ def shrunk(exam: Exam, trial: Trial, quantity: str) -> SmallTrial | None:
 
 
 def how_wrong(exam: Exam, trial: Trial, quantity: str) -> str:
-    """The kind of problem that the subject has with a quantity in a trial, or an empty string."""
+    """The kind of problem that the subject has with a quantity in a trial, or an empty string.
+
+    Nothing is wrong where torch itself refuses the inputs.
+    """
+    try:
+        assert trial.tolerances
+    except (RuntimeError, ValueError):
+        return ""
     try:
         outs, pullback = exam.function(trial)(**trial.given())
         grads = () if quantity in trial.outputs else tuple(pullback(dout) for dout in trial.given_cotangents())

@@ -99,7 +99,7 @@ def normalisation(axis: int, over: str) -> Slips:
             lambda p, x, eps: p.centred / torch.sqrt(p.var * p.count / (p.count - 1) + eps),
         ),
         **_both("eps is added outside the root", axis, lambda p, x, eps: p.centred / (torch.sqrt(p.var) + eps)),
-        **_both("eps is left out", axis, lambda p, x, eps: p.centred / torch.sqrt(p.var)),
+        "eps is left out": _norm(axis, lambda p, x, eps: p.centred / torch.sqrt(p.var)),
         **_both("x is divided by the variance: the root is missing", axis, lambda p, x, eps: p.centred / (p.var + eps)),
         **_both("the mean is not subtracted", axis, lambda p, x, eps: x / p.std),
         **_both(
@@ -110,13 +110,13 @@ def normalisation(axis: int, over: str) -> Slips:
         "the variance is that over the other axis": _norm(
             axis, lambda p, x, eps: p.centred / torch.sqrt(Parts(x, other, eps).var + eps)
         ),
-        "in forward, the variance is taken over the other axis": _norm(
+        "the squares around the mean are averaged over the other axis": _norm(
             axis, lambda p, x, eps: p.centred / torch.sqrt((p.centred**2).mean(other, keepdim=True) + eps)
         ),
         "the mean is that over the other axis": _norm(
             axis, lambda p, x, eps: (x - x.mean(other, keepdim=True)) / torch.sqrt(p.var + eps)
         ),
-        "in forward, the mean is taken over the other axis, and the variance around it": _norm(
+        "the mean is taken over the other axis, and the variance around it": _norm(
             axis, lambda p, x, eps: _around(x, x.mean(other, keepdim=True), axis, eps)
         ),
         "the mean and the variance are those over the other axis": _norm(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,6 +150,13 @@ def test_what_is_right_is_not_shrunk_to_something_wrong():
     trial = exam.trials[0]
     assert how_wrong(exam, trial, "dx") == ""
     assert shrunk(exam, trial, "dx") is None
+
+
+def test_inputs_that_torch_refuses_are_no_smaller_ones():
+    exam = Exam(subject=load("scratch"), layer=row("batchnorm"), precision=PRECISIONS["float64"])
+    trial = exam.trials[0]
+    one_row = replace(trial, inputs={**trial.inputs, "x": trial.inputs["x"][:1]})
+    assert how_wrong(exam, one_row, "out") == ""
 
 
 def test_a_subject_cannot_put_code_into_the_script():
