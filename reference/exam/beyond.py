@@ -28,6 +28,13 @@ COINCIDENCE = 0.35  # how often a size is copied from another letter
 SHRINKS = 60  # attempts to find a smaller shape that fails too
 ROUGHLY = 16.0
 
+# What follows from an answer that hangs on the calls before it.
+REMEMBERED = {
+    "after forward, forward, backward": "an earlier forward pass changes it: something is kept outside the cache",
+    "when its arrays": "it remembers a result by where its arrays are, not by what they hold",
+    "at call": "something is kept from call to call, and changes the result",
+}
+
 Sizes = dict[str, int]
 
 
@@ -209,9 +216,9 @@ def check_orders(exam: Exam) -> Iterator[Result]:
         for quantity, actual, due in _pairs(found, wanted[which]):
             if not _alike(actual, due):
                 message = f"is another {what} than when called by itself"
-                yield exam.result(
-                    "orders", trial, quantity, verdict=Verdict.FAIL, severity=Severity.VALUE, message=message
-                )
+                cause = next(told for beginning, told in REMEMBERED.items() if what.startswith(beginning))
+                fields = {"severity": Severity.VALUE, "message": message, "cause": cause}
+                yield exam.result("orders", trial, quantity, verdict=Verdict.FAIL, **fields)
                 return
 
 

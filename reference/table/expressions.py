@@ -238,14 +238,16 @@ def net_scores(name: str, *keys: str) -> Expression:
     return lambda *tensors, **_: _scores(name, dict(zip(keys, tensors, strict=True)))
 
 
-def net_labels(name: str, *keys: str, sign: int = 1, threshold: float = 0.0) -> Expression:
+def net_labels(name: str, *keys: str, sign: int = 1, threshold: float = 0.0, of_score: bool = False) -> Expression:
     """The label that the net predicts for each row: the highest score's, or whether a lone logit is positive.
 
-    sign, threshold: -1 for the lowest score's, and what a logit is compared with, as a slip may have it.
+    As a slip may have it: sign -1 for the lowest score's; what a logit is compared with; the score, not its place.
     """
 
     def expression(*tensors: Tensor, **_: Any) -> Tensor:
         scores = _scores(name, dict(zip(keys, tensors, strict=True)))
+        if of_score:
+            return scores.amax(1) if scores.ndim > 1 else scores
         return (sign * scores).argmax(1) if scores.ndim > 1 else (sign * scores > threshold).long()
 
     return expression

@@ -58,7 +58,6 @@ _NET_UNFIT: dict[str, Callable[[Inputs], Inputs]] = {
 _net_row = partial(
     Layer, kind="net", data="X", constant=("X",), batched=("X", "y"), corners=("one row",), unfit=_NET_UNFIT
 )
-_LOWEST = "the class of the lowest score is predicted (argmin)"
 _predict = partial(Layer, kind="predict", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
 _start = partial(Layer, kind="start", torch=lambda *params, **_: torch.cat([p.flatten() for p in params]))
 _linear = partial(_net_row, scores=net_scores("linear", *_LINEAR), sizes=_linear_sizes)
@@ -214,7 +213,7 @@ NETS: tuple[Layer, ...] = (
         name="TwoLayerNet.predict",
         of="TwoLayerNet",
         torch=net_labels("two_layer", *_TWO_LAYER),
-        slips={_LOWEST: net_labels("two_layer", *_TWO_LAYER, sign=-1)},
+        slips=nets.predicted("two_layer", *_TWO_LAYER),
         sizes=_two_layer_sizes,
         cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 11), 4, W1=(11, 5), b1=(5,), W2=(5, 4), b2=(4,))),),
     ),
@@ -222,7 +221,7 @@ NETS: tuple[Layer, ...] = (
         name="LinearClassifier.predict",
         of="LinearClassifier",
         torch=net_labels("linear", *_LINEAR),
-        slips={_LOWEST: net_labels("linear", *_LINEAR, sign=-1)},
+        slips=nets.predicted("linear", *_LINEAR),
         sizes=_linear_sizes,
         cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,))),),
     ),
@@ -230,12 +229,7 @@ NETS: tuple[Layer, ...] = (
         name="XorNet.predict",
         of="XorNet",
         torch=net_labels("xor", *_TWO_LAYER),
-        slips={
-            "1 is predicted where the logit is negative": net_labels("xor", *_TWO_LAYER, sign=-1),
-            "the logit is compared with 0.5, as a probability would be: 0 is due": net_labels(
-                "xor", *_TWO_LAYER, threshold=0.5
-            ),
-        },
+        slips=nets.predicted_bit("xor", *_TWO_LAYER),
         sizes=_xor_sizes,
         cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))),),
     ),
@@ -243,7 +237,7 @@ NETS: tuple[Layer, ...] = (
         name="ConvNet.predict",
         of="ConvNet",
         torch=net_labels("convnet", *_THREE_LAYER),
-        slips={_LOWEST: net_labels("convnet", *_THREE_LAYER, sign=-1)},
+        slips=nets.predicted("convnet", *_THREE_LAYER),
         sizes=_conv_net_sizes,
         cases=(Case(name="X (N, ...)", inputs=_conv_net_inputs(N=4, C=2, H=6, W=8, F=3, K=3, hidden=7, classes=5)),),
     ),

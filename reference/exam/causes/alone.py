@@ -88,14 +88,14 @@ def _sums(item: Item) -> Iterator[tuple[str, Array]]:
     due = [axes for axes in due if not item.changed(dout.sum(axes))]
     if not due:
         return
-    yield f"{SUMMED}averaged over {_axes(due[0])}, where its sum is due", dout.mean(due[0])
+    yield f"{SUMMED}averaged over {_axes(due[0])}: a mean where its sum is due", dout.mean(due[0])
     for axes in subsets:
         if axes != due[0]:
             yield f"{SUMMED}summed over {_axes(axes)}, where {_axes(due[0])} is due", dout.sum(axes)
     for count in range(1, len(due[0])):
         for averaged in combinations(due[0], count):
             rest = tuple(axis for axis in due[0] if axis not in averaged)
-            sentence = f"{SUMMED}averaged over {_axes(averaged)}, over which its sum is due"
+            sentence = f"{SUMMED}averaged over {_axes(averaged)}: a mean where its sum is due"
             yield sentence, dout.mean(averaged, keepdims=True).sum(rest, keepdims=True).reshape(item.expected.shape)
     first = (*(slice(0, 1) if axis == due[0][-1] else slice(None) for axis in every),)
     if len(due[0]) > 1:

@@ -105,6 +105,16 @@ def _group_dx(change: Callable[[Parts, Tensor, Tensor], Tensor]) -> Expression:
     return instead(_grouped(_group_rows), {0: dx})
 
 
+def _of_channels(at: int, share: Callable[[Tensor, Tensor], Tensor]) -> Expression:
+    """dgamma or dbeta as one sum over images, pixels and channels, from the normalised x and dout."""
+
+    def gradient(dout: Tensor, *inputs: Tensor, groups: int, eps: float = 1e-5) -> Tensor:
+        total = share(_group_rows(inputs[0], groups, eps), dout).sum()
+        return total.expand(inputs[at].shape).clone()
+
+    return instead(_grouped(_group_rows), {at: gradient})
+
+
 GROUPNORM: Slips = {
     "the groups are ignored: all channels are one group": _grouped(lambda x, groups, eps: _group_rows(x, 1, eps)),
     "every channel is a group of its own": _grouped(lambda x, groups, eps: _group_rows(x, x.shape[1], eps)),
@@ -118,4 +128,6 @@ GROUPNORM: Slips = {
     "the gradient's way through the mean is missing": _group_dx(
         lambda p, dout, scaled: (scaled - p.normed * p.mean(scaled * p.normed)) / p.std
     ),
+    "dgamma is summed over everything, channels too": _of_channels(1, lambda p, dout: dout * p),
+    "dbeta is summed over everything, channels too": _of_channels(2, lambda p, dout: dout),
 }

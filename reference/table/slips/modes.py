@@ -71,14 +71,17 @@ INFERENCE_BACKWARD: Slips = {
 SPATIAL_INFERENCE: Slips = {sentence: pixels_of(expression) for sentence, expression in INFERENCE.items()}
 
 
-def running(made: Callable[..., tuple[Tensor, Tensor]], *, images: bool = False, over: int = 0) -> Expression:
+def running(
+    made: Callable[..., tuple[Tensor, Tensor]], *, images: bool = False, over: int = 0, moved: bool = True
+) -> Expression:
     """Running statistics from the old ones, the batch's own and the momentum; the batch is the first input.
 
-    over: what is taken off N where the batch's variance is divided by it.
+    over: what is taken off N where the batch's variance is divided by it. moved: whether the channels of images are
+    moved to the end before they are reshaped to rows.
     """
 
     def expression(x: Tensor, *others: Any, momentum: float = 0.9) -> Tensor:
-        rows = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) if images else x
+        rows = (x.permute(0, 2, 3, 1) if moved else x).reshape(-1, x.shape[1]) if images else x
         now = rows.mean(0), rows.var(0, correction=over)
         return torch.stack(made(others[-2:], now, momentum, len(rows)))
 
@@ -150,3 +153,9 @@ def _both_variances(images: bool) -> Slips:
 
 
 RUNNING, SPATIAL_RUNNING = _both_variances(images=False), _both_variances(images=True)
+SPATIAL_RUNNING = {
+    **SPATIAL_RUNNING,
+    "x is reshaped to (N*H*W, C) without moving its channels to the end first: a transpose is missing": running(
+        lambda old, new, m, n: (_averaged(old[0], new[0], m), _averaged(old[1], new[1], m)), images=True, moved=False
+    ),
+}

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scratchproof.table import nets
-from scratchproof.table.expressions import affine, batchnorm, layernorm
+from scratchproof.table.expressions import affine, batchnorm, layernorm, net_labels
 from scratchproof.table.slips.losses import SCORES, SVM
 from scratchproof.table.slips.making import Slips, backward_only
 from scratchproof.vjp import Expression
@@ -165,3 +165,19 @@ CONVNET: Slips = {
     "the pool takes the mean, not the maximum": Conv(pool=lambda out: F.avg_pool2d(out, 2)),
     **{f"in the loss: {sentence}": Conv(loss=expression) for sentence, expression in SCORES.items()},
 }
+
+
+def predicted(name: str, *keys: str) -> Slips:
+    """Slips in the labels that a net predicts."""
+    return {
+        "the class of the lowest score is predicted (argmin)": net_labels(name, *keys, sign=-1),
+        "the highest score itself is returned, not its place (argmax)": net_labels(name, *keys, of_score=True),
+    }
+
+
+def predicted_bit(name: str, *keys: str) -> Slips:
+    """Slips where the label is 0 or 1."""
+    return {
+        "1 is predicted where the logit is negative": net_labels(name, *keys, sign=-1),
+        "the logit is compared with 0.5, as a probability would be: 0 is due": net_labels(name, *keys, threshold=0.5),
+    }

@@ -70,13 +70,15 @@ def _lstm_step(
     new: Callable[[Tensor], Tensor] = torch.tanh,
     to_h: Callable[[Tensor], Tensor] = lambda c: c,
     forget: Callable[[Tensor], Tensor] = lambda f: f,
+    cut: str = "",
 ) -> Callable[..., Mapping[str, Tensor]]:
-    """A step with one thing otherwise. order: of the four gates in Wx, Wh and b."""
+    """A step with one thing otherwise. order: of the four gates in Wx, Wh and b. cut: what passes no gradient back."""
 
     def step(x: Tensor, prev_h: Tensor, prev_c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Mapping[str, Tensor]:
         a = dict(zip(order, (x @ Wx + prev_h @ Wh + b).chunk(4, 1), strict=True))
         c = forget(gate(a["f"])) * prev_c + gate(a["i"]) * new(a["g"])
-        return {"next_h": gate(a["o"]) * cell(to_h(c)), "next_c": c}
+        found = {"next_h": gate(a["o"]) * cell(to_h(c)), "next_c": c}
+        return {name: value.detach() if name == cut else value for name, value in found.items()}
 
     return step
 
@@ -110,7 +112,11 @@ _LSTM: dict[str, Callable[..., Mapping[str, Tensor]]] = {
         gate=lambda a: with_slope(torch.sigmoid(a), 1 - torch.sigmoid(a), a)
     ),
 }
-LSTM_STEP: Slips = _LSTM
+LSTM_STEP: Slips = {
+    **_LSTM,
+    "dnext_c takes no part in backward: the gradient of next_c is lost": _lstm_step(cut="next_c"),
+    "dnext_h takes no part in backward: the gradient of next_h is lost": _lstm_step(cut="next_h"),
+}
 
 
 def _lstm(

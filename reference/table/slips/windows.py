@@ -100,7 +100,15 @@ def _padded_aside(left: int, right: int, top: int, bottom: int) -> Any:
     return strange
 
 
+def _square(x: Tensor, w: Tensor, b: Tensor, *, stride: int = 1, pad: int = 0) -> Tensor:
+    """As many columns come out as rows; what lies beyond the image is not there."""
+    rows = F.conv2d(x, w, b, stride, pad).shape[2]
+    wider = F.pad(x, (pad, pad + rows * stride + w.shape[3], pad, pad))
+    return F.conv2d(wider, w, b, stride)[:, :, :, :rows]
+
+
 CONV: Slips = {
+    "the output's width is computed from the height": _square,
     "the kernel is flipped: a true convolution where cross-correlation is due": (
         lambda x, w, b, *, stride=1, pad=0: F.conv2d(x, w.flip(2, 3), b, stride, pad)
     ),
