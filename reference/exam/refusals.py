@@ -24,7 +24,8 @@ def check_errors(exam: Exam) -> Iterator[Result]:
     if exam.layer.errors and exam.subject.documents_errors(exam.layer):
         for what, spoil in exam.layer.errors.items():
             yield from _refused(exam, trial, what, spoil(trial.given()))
-    if exam.subject.refuses_all(exam.layer):
+    once = exam.precision.name == "float64" or exam.effort.everywhere
+    if once and exam.subject.refuses_all(exam.layer):
         for what, inputs in _unfit(trial):
             yield from _refused(exam, trial, what, inputs)
         for options in exam.layer.unfit_options:

@@ -56,6 +56,12 @@ def _variance(x: Tensor, dim: list[int] | None = None, correction: float | None 
     return squares / max(0, count - (1 if correction is None else correction))
 
 
+def _variance_and_mean(
+    x: Tensor, dim: list[int] | None = None, correction: float | None = 1, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
+    return _variance(x, dim, correction, keepdim), x.mean(dim, keepdim=keepdim)
+
+
 def _logcumsumexp(x: Tensor, dim: int) -> Tensor:
     if x.ndim == 0 or x.shape[dim] == 0:
         return x.clone()
@@ -187,6 +193,7 @@ RULES: dict[str, Rule] = {
     "mean": _mean,
     "native_layer_norm_backward": _layer_norm_backward,
     "var": _variance,
+    "var_mean": _variance_and_mean,  # torch's own goes through prims, which import the compiler: a second and a half
     "logcumsumexp": _logcumsumexp,
     "_logcumsumexp": _logcumsumexp,
 }

@@ -62,6 +62,7 @@ class ModuleSubject:
     renamed: Mapping[str, str] = field(default_factory=dict)
     mapping: Mapping[str, Table] = field(default_factory=dict)
     as_python2: Callable[[], Found] | None = None
+    known: dict[tuple[str, str, str], bool] = field(default_factory=dict)
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -90,7 +91,14 @@ class ModuleSubject:
         return spelled(Asked(layer, case, precision), self._find(layer))
 
     def _there(self, asked: Asked) -> bool:
-        """Whether it has the layer: the names, and not another thing under them."""
+        """Whether it has the layer, found out once for each case and precision."""
+        key = (asked.layer.name, asked.case.name, asked.precision.name)
+        if key not in self.known:
+            self.known[key] = self._looks_right(asked)
+        return self.known[key]
+
+    def _looks_right(self, asked: Asked) -> bool:
+        """The names, and not another thing under them."""
         layer, found = asked.layer, self._find(asked.layer)
         if None in found:
             return False
@@ -125,6 +133,7 @@ class ModuleSubject:
         assert self.as_python2 is not None
         found, self.as_python2 = self.as_python2(), None
         self.module, self.remarks = found.module, found.remarks
+        self.known.clear()
 
     def _find(self, layer: Layer) -> tuple[Any, ...]:
         """The forward and the backward function, or the one function or class; None for what is not there."""
