@@ -6,19 +6,20 @@ import pytest
 
 from scratchproof import scratch
 from scratchproof.exam.compare import Verdict
-from scratchproof.exam.exam import Exam
+from scratchproof.exam.exam import EFFORTS, Exam
 from scratchproof.exam.refusals import check_errors
 from scratchproof.subjects.subject import ModuleSubject
 from scratchproof.table.layers import row
 from scratchproof.vjp import PRECISIONS
 
 
-def results(name, *, promised=True, precision="float64", **replaced):
+def results(name, *, promised=True, precision="float64", effort="normal", **replaced):
     module = ModuleType("package")
     vars(module).update(vars(scratch) | replaced)
     if not promised:
         del module.__refuses__
-    exam = Exam(subject=ModuleSubject(name="package", module=module), layer=row(name), precision=PRECISIONS[precision])
+    subject = ModuleSubject(name="package", module=module)
+    exam = Exam(subject=subject, layer=row(name), precision=PRECISIONS[precision], effort=EFFORTS[effort])
     return list(check_errors(exam))
 
 
@@ -41,7 +42,7 @@ def lenient_relu_backward(dout, cache):
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("name", ["affine", "relu", "batchnorm_running", "conv", "max_pool", "squared_loss", "adam"])
 def test_scratch_keeps_its_promise(name, precision):
-    found = results(name, precision=precision)
+    found = results(name, precision=precision, effort="thorough")
     assert len(found) > 10
     assert {r.verdict for r in found} == {Verdict.PASS}
 
@@ -58,6 +59,10 @@ def test_options_out_of_range_must_be_refused():
 
 def test_cotangents_must_look_like_the_output():
     assert accepted("relu", relu_backward=lenient_relu_backward) == {"dout of int64", "dout of float32"}
+
+
+def test_a_second_precision_is_asked_only_where_time_allows():
+    assert len(results("affine", precision="float32")) == 1
 
 
 def test_who_does_not_promise_is_not_asked():
