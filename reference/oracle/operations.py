@@ -76,8 +76,8 @@ DRAWS = _words(
 ARITHMETIC = _words(
     """
     add addcdiv addcmul angle deg2rad div divide fmod frac histogram
-    _histogramdd_bin_edges _histogramdd_from_bin_cts _histogramdd_from_bin_tensors hypot ldexp leaky_relu leaky_relu_backward lerp
-    linspace mul multiply
+    _histogramdd_bin_edges _histogramdd_from_bin_cts _histogramdd_from_bin_tensors hypot ldexp leaky_relu
+    leaky_relu_backward lerp linspace mul multiply
     native_dropout native_dropout_backward polar rad2deg reciprocal remainder rrelu_with_noise rsqrt rsub sgn sqrt
     square sub true_divide
     """
