@@ -30,10 +30,7 @@ class Source:
         self.name = name
         # It may lie where it cannot be read again: who asks for its lines finds them here.
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-        try:
-            tree, self.old = ast.parse(text, name), old
-        except SyntaxError:
-            tree, self.old = ast.parse(translated(text), name), True
+        tree, self.old = _parsed(text, name, old)
         self.old = self.old or bool(_loaded(tree) & set(GONE))
         # A source that already divides as Python 3 does, or speaks as it alone does, was never Python 2.
         self.may_be_old = not any(isinstance(node, MODERN) for node in ast.walk(tree))
@@ -54,6 +51,20 @@ class Source:
             yield f"{self.name} is read as Python 2: whole numbers divide to whole numbers"
         if self.removed:
             yield f"{self.name} uses names that NumPy has removed: {', '.join(f'np.{n}' for n in self.removed)}"
+
+
+def _parsed(text: str, name: str, old: bool) -> tuple[ast.Module, bool]:
+    """The tree, and whether it is one of Python 2. Raises: SyntaxError."""
+    try:
+        tree = ast.parse(text, name)
+    except SyntaxError as error:
+        try:
+            return ast.parse(translated(text), name), True
+        except tokenize.TokenError:
+            raise error from None
+    # `print >>file, words` means something else today, but nothing that anyone writes.
+    prints = any(isinstance(n, ast.BinOp) and getattr(n.left, "id", "") == "print" for n in ast.walk(tree))
+    return (ast.parse(translated(text), name), True) if prints else (tree, old)
 
 
 def translated(text: str) -> str:
