@@ -9,6 +9,7 @@ module in `subjects`. Within the exam everything is by name (see `by_name`): a l
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -225,12 +226,13 @@ class arithmetic:
         self.tf32 = tf32
 
     def __enter__(self) -> None:
-        self.before = [getattr(place, name) for place, name, _ in self._flags()]
-        for place, name, value in self._flags():
+        self.flags = self._flags() if _gpu() else ()  # nothing else obeys them, and they take their time
+        self.before = [getattr(place, name) for place, name, _ in self.flags]
+        for place, name, value in self.flags:
             setattr(place, name, value)
 
     def __exit__(self, *_: object) -> None:
-        for (place, name, _value), before in zip(self._flags(), self.before, strict=True):
+        for (place, name, _value), before in zip(self.flags, self.before, strict=True):
             setattr(place, name, before)
 
     def _flags(self) -> tuple[tuple[Any, str, bool], ...]:
@@ -242,6 +244,11 @@ class arithmetic:
             (cudnn, "allow_tf32", self.tf32),
             (cudnn, "deterministic", True),
         )
+
+
+@cache
+def _gpu() -> bool:
+    return torch.cuda.is_available()
 
 
 class _Start(torch.autograd.Function):
