@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch.nn import functional as F
 
-from scratchproof.table.expressions import normal, pooling, windows_leave
+from scratchproof.table.expressions import avg_pool_by_integral, normal, pooling, windows_leave
 from scratchproof.table.layer import Case, Layer, Shapes
 from scratchproof.table.slips import windows
 
@@ -163,6 +163,7 @@ WINDOWS: tuple[Layer, ...] = (
         leftovers=_POOL_LEFTOVERS,
         unfit_options=_POOL_UNFIT,
         torch=pooling(F.avg_pool2d),
+        alternatives=(avg_pool_by_integral,),
         cases=_POOL_CASES,
         shapes=_POOL_SHAPES,
         slips=windows.AVG_POOL,
