@@ -60,6 +60,8 @@ def main(config: Config) -> dict[str, object]:
     header = ("operation", "compared", "precision", "share", "verdict", "modelled", "why")
     run.table("census.csv", header, ([row[key] for key in header] for row in rows))
     summary, corners = summarised(rows), asked()
+    for why, named in coarse(rows).items():
+        print(f"{why}: {', '.join(named)}")
     for corner in corners:
         print(f"corner: {corner['asked']}: {'as known: ' + str(corner['known']) if corner['wrong'] else 'right here'}")
     for name, value in summary.items():
@@ -137,6 +139,16 @@ def _why(name: str, wrong: Sequence[Any]) -> str:
     if not wrong or name in KNOWN or "" in causes:
         return KNOWN.get(name, "") if wrong else ""
     return "; ".join(sorted(causes))
+
+
+def coarse(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """The operations that torch's kernels compute more coarsely than they need, by the arithmetic that explains it."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for why in row["why"].split("; "):
+            if why.startswith("as if"):
+                found.setdefault(why, []).append(row["operation"])
+    return dict(sorted(found.items()))
 
 
 def summarised(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

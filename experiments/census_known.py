@@ -5,6 +5,9 @@ EMPTY = "returns memory as it finds it"
 FLOORS = "takes the whole part of a quotient that is rounded first"
 POWER = "its derivative takes a power one less: that exponent, rounded, may be whole, and nan becomes a number"
 DOUBLE = "computes in float64 and returns it, whatever it is given: nothing overflows where the format would"
+STEPS = "steps by the last place of its own format"
+OVERFLOW = "its product is infinite in float16, and torch divides the gradient out of it"
+EXPONENTIAL = "nan for matrices of small or of large norm in half formats; see the corner of that name"
 CUDA = "made for CUDA alone"
 MEMORY = "its samples look beyond a tensor's elements, at memory that a copy does not have"
 
@@ -55,6 +58,9 @@ KNOWN: dict[str, str] = {
     ),
     **dict.fromkeys(("__rpow__", "pow"), POWER),
     "float_power": DOUBLE,
+    "masked.prod": OVERFLOW,
+    "matrix_exp": EXPONENTIAL,
+    "nextafter": STEPS,
     **dict.fromkeys(
         (
             "jiterator_2inputs_2outputs",

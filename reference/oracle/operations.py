@@ -76,16 +76,19 @@ DRAWS = _words(
 ARITHMETIC = _words(
     """
     add addcdiv addcmul angle deg2rad div divide fmod frac histogram
-    _histogramdd_bin_edges _histogramdd_from_bin_cts _histogramdd_from_bin_tensors hypot ldexp leaky_relu
-    leaky_relu_backward lerp linspace mul multiply
+    hypot ldexp leaky_relu leaky_relu_backward lerp linspace mul multiply
     native_dropout native_dropout_backward polar rad2deg reciprocal remainder rrelu_with_noise rsqrt rsub sgn sqrt
     square sub true_divide
     """
 )
 
+# Their scalar stands before the operand, and torch makes it a number of the operand's format first.
+SCALAR_FIRST = _words("rsub")
+
 # Library functions: right to a few units in the last place.
 LIBRARY = _words(
     """
+    _histogramdd_bin_edges _histogramdd_from_bin_cts _histogramdd_from_bin_tensors
     acos acosh asin asinh atan atan2 atanh cos cosh erf erfc exp exp2 expm1 float_power log log10 log1p log2
     logspace pow sigmoid sin sinh tan tanh
     """
@@ -131,9 +134,9 @@ def _stretch(out: Tensor, x: Tensor, *_: Any) -> int:
 
 
 def _placed(out: Tensor, x: Tensor, *_: Any) -> int:
-    """Weights are differences of two coordinates, which are rounded as numbers up to the longest side are."""
+    """Weights are polynomials in coordinates, which are rounded as numbers up to the longest side are."""
     longest: int = max(*x.shape[2:], *out.shape[2:])
-    return _stretch(out, x) + 4 * longest**2
+    return _stretch(out, x) + (4 * longest) ** 2
 
 
 def _overlaps(out: Tensor, *_: Any) -> int:
@@ -214,6 +217,12 @@ SUMS: dict[str, Callable[..., int | tuple[int, ...]]] = {
 }
 
 
+def _taps(
+    out: Tensor, x: Tensor, w: Tensor, bias: Any, stride: Any, pad: Any, dilation: Any, turned: bool, *_: Any
+) -> int:
+    return w[0, 0].numel() if turned else 0
+
+
 def _taps_and_images(_: Any, dout: Tensor, x: Tensor, w: Tensor, *__: Any) -> tuple[int, int, int]:
     return w[0, 0].numel(), dout.shape[0], 0
 
@@ -242,13 +251,14 @@ BLENDS: dict[str, Callable[..., int | tuple[int, ...]]] = {
 MULTIPLIED = _words("addbmm addmm addmv baddbmm bmm convolution convolution_backward dot mm mv vdot")
 
 # Sums whose terms are added one by one to what stands in memory, and how often: what is stored is rounded each time.
-# Convolution backward adds a window to dx for each tap, and to dw a product for each image.
+# A transposed convolution adds a window for each tap, as convolution backward does to dx; to dw that adds a product for
+# each image.
 SCATTERED: dict[str, Callable[..., int | tuple[int, ...]]] = {
     name: {**SUMS, **BLENDS}[name]
     for name in (*SUMS, *BLENDS)
     if name.startswith(("embedding", "_embedding_bag", "index", "_unsafe_index", "scatter"))
     or name.endswith("backward")
-} | {"addbmm": lambda out, bias, a, b: a.shape[0] + 1, "convolution_backward": _taps_and_images}
+} | {"addbmm": lambda out, bias, a, b: a.shape[0] + 1, "convolution": _taps, "convolution_backward": _taps_and_images}
 
 # Sums and products that are whole numbers for whole numbers.
 WHOLE = _words("add addmm convolution mm mul rsub sub sum")

@@ -11,7 +11,18 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scratchproof.oracle.apart import rule_for
-from scratchproof.oracle.operations import BLENDS, MULTIPLIED, PRODUCTS, SCATTERED, SUMS, WHOLE, Kind, kind_of, name_of
+from scratchproof.oracle.operations import (
+    BLENDS,
+    MULTIPLIED,
+    PRODUCTS,
+    SCALAR_FIRST,
+    SCATTERED,
+    SUMS,
+    WHOLE,
+    Kind,
+    kind_of,
+    name_of,
+)
 from scratchproof.vjp import Precision
 
 # How many units in the last place an operation may be off: one is the rounding of what is stored, the others are the
@@ -88,7 +99,14 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ulps = ULPS.get(kind, 1.0)
         if kind is Kind.PRODUCT:
             ulps *= max(1, PRODUCTS[name_of(func)](out, *args)) ** 0.5
-        return _map(out, lambda value: self._relative(value, ulps))
+        out = _map(out, lambda value: self._relative(value, ulps))
+        return self._with_rounded_scalar(out, args[1]) if name_of(func) in SCALAR_FIRST else out
+
+    def _with_rounded_scalar(self, out: Tensor, scalar: Any) -> Tensor:
+        """The scalar that stands before an operand may be rounded to the storage format first."""
+        if not isinstance(scalar, float) or scalar.is_integer():
+            return out
+        return out + self.precision.unit * abs(scalar) * self._noise(out)
 
     def _relative(self, value: Tensor, ulps: float = 1.0) -> Tensor:
         p = self.precision

@@ -67,5 +67,6 @@ def test_a_coarser_arithmetic_that_explains_all_is_told_instead(monkeypatch):
     monkeypatch.setattr(census_samples, "compared", lambda *_: iter([wrong]))
     row = census._row(("exp", ["bfloat16"], 1, 1, 0, "cpu"))
     assert (row["verdict"], row["why"]) == ("explained", "as if summed in bfloat16")
+    assert census.coarse([row, {**row, "why": "a reason"}]) == {"as if summed in bfloat16": ["exp"]}
     monkeypatch.setattr(census_samples, "compared", lambda *_: iter([wrong, replace(wrong, cause="")]))
     assert census._row(("exp", ["bfloat16"], 1, 1, 0, "cpu"))["verdict"] == "ALARM"

@@ -144,3 +144,23 @@ def test_gradients_of_a_layer_norms_scale_and_shift_are_added_up_row_by_row():
     )
     assert all(torch.allclose(*pair) for pair in zip(fine, due, strict=True))
     assert (coarse[1] / due[1] - 1).abs().max() > 2 * PRECISIONS["bfloat16"].unit
+
+
+def test_a_scalar_before_an_operand_may_be_rounded_first():
+    coarse = PRECISIONS["bfloat16"]
+    x = torch.full((50,), 5.25, dtype=torch.float64)
+    stray = (run_on(x, lambda x: 5.3 - x, coarse) - (5.3 - x)).abs().max()
+    assert coarse.unit < stray < 6 * coarse.unit
+    assert torch.equal(run_on(x.round(), lambda x: 5 - x, coarse), 5 - x.round())
+
+
+def test_a_transposed_convolution_adds_its_windows_up_in_memory():
+    x, w = (torch.rand(shape, dtype=torch.float64) + 1 for shape in ((2, 3, 6), (3, 4, 5)))
+
+    def stray(expression):
+        due = expression(x, w)
+        return float((run_on(x, lambda x: expression(x, w), PRECISIONS["bfloat16"]) / due - 1).abs().max())
+
+    unit = PRECISIONS["bfloat16"].unit
+    assert stray(lambda x, w: F.conv_transpose1d(x, w)) > 1.5 * unit
+    assert stray(lambda x, w: F.conv1d(x, w.transpose(0, 1))) <= 1.1 * unit
