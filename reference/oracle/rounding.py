@@ -30,6 +30,7 @@ from scratchproof.vjp import Precision
 ULPS = {Kind.ARITHMETIC: 2.0, Kind.LIBRARY: 4.0, Kind.SPECIAL: 64.0, Kind.PRODUCT: 2.0}
 STABLE_ULPS = 8.0
 SUM_CONSTANT = 1.0
+FOURIER_CONSTANT = 3.0
 AMPLITUDE = 8.0  # of what a step of training may lose
 
 
@@ -89,6 +90,8 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _disturbed(self, kind: Kind, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kind is Kind.STABLE:
             args = tuple(self._operand(a) for a in args)
+        if kind is Kind.SPECIAL:
+            args = tuple(self._argument(a) for a in args)
         out = func(*args, **kwargs)
         if name_of(func) in WHOLE and self._whole([*args, *kwargs.values()]):
             return out
@@ -151,7 +154,14 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Each of log2(n) stages errs by a rounding of the mean size, which is the same before and behind.
         size = out.abs().square().mean(list(dims), keepdim=True).sqrt()
         stages = math.log2(2 + math.prod(out.shape[d] for d in dims))
-        return self._relative(out) + 2 * stages * self.precision.accumulate * size * self._noise(out)
+        return self._relative(out) + FOURIER_CONSTANT * stages * self.precision.accumulate * size * self._noise(out)
+
+    def _argument(self, value: Any) -> Any:
+        """An argument of a series: near its zeros and poles the result is as good as the argument is known."""
+        if not _rounds(value):
+            return value
+        disturbed: Tensor = value * (1 + ULPS[Kind.ARITHMETIC] * self.precision.accumulate * self._noise(value))
+        return disturbed
 
     def _operand(self, value: Any) -> Any:
         """An operand of a backward stable algorithm: disturbed by roundings of its largest element."""
@@ -175,12 +185,17 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return all(bool(((a == a.round()) & (a.abs() * max(1, a.numel()) < limit)).all()) for a in operands)
 
     def _noise(self, like: Tensor) -> Tensor:
-        """Random signs with sizes between a half and 1: never so small that a lone error goes unseen."""
+        """Random signs with sizes between a half and 1: never so small that a lone error goes unseen.
+
+        Of a complex number both parts err, each by the size of the whole.
+        """
+        if like.is_complex():
+            return torch.complex(self._noise(like.real), self._noise(like.imag))
         count = like.numel()
         if like.dtype == torch.float64 and LARGE <= count < TABLE:
             start = int(torch.randint(TABLE - count, (), generator=self.generator))
             return _table()[start : start + count].view(like.shape).to(like.device)
-        drawn = torch.empty(like.shape, dtype=like.real.dtype if like.is_complex() else like.dtype)
+        drawn = torch.empty(like.shape, dtype=like.dtype)
         return _signed(drawn.uniform_(-1, 1, generator=self.generator)).to(like.device)
 
 

@@ -164,3 +164,16 @@ def test_a_transposed_convolution_adds_its_windows_up_in_memory():
     unit = PRECISIONS["bfloat16"].unit
     assert stray(lambda x, w: F.conv_transpose1d(x, w)) > 1.5 * unit
     assert stray(lambda x, w: F.conv1d(x, w.transpose(0, 1))) <= 1.1 * unit
+
+
+def test_near_its_zero_a_series_is_as_good_as_its_argument():
+    x = torch.tensor([1.4616321449683623], dtype=torch.float64)  # where digamma is 0
+    fine = PRECISIONS["float32"]
+    assert (run_on(x, torch.digamma, fine) - torch.digamma(x)).abs() > fine.unit / 4
+
+
+def test_both_parts_of_a_complex_number_err():
+    x = torch.randn(8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    strayed = run_on(x, torch.fft.fft, PRECISIONS["float32"]) - torch.fft.fft(x)
+    assert strayed.real.all()
+    assert strayed.imag.all()
