@@ -8,6 +8,8 @@ DOUBLE = "computes in float64 and returns it, whatever it is given: nothing over
 STEPS = "steps by the last place of its own format"
 OVERFLOW = "its product is infinite in float16, and torch divides the gradient out of it"
 EXPONENTIAL = "nan for matrices of small or of large norm in half formats; see the corner of that name"
+QUOTIENT = "in float16 the exponential in its derivative overflows, and what is left is inf / inf"
+SPARSE = "gives or takes sparse tensors, whose layout the disturbance does not know"
 CUDA = "made for CUDA alone"
 MEMORY = "its samples look beyond a tensor's elements, at memory that a copy does not have"
 
@@ -61,6 +63,8 @@ KNOWN: dict[str, str] = {
     "masked.prod": OVERFLOW,
     "matrix_exp": EXPONENTIAL,
     "nextafter": STEPS,
+    "nn.functional.soft_margin_loss": QUOTIENT,
+    **dict.fromkeys(("sparse.mm.reduce", "sparse.sampled_addmm"), SPARSE),
     **dict.fromkeys(
         (
             "jiterator_2inputs_2outputs",

@@ -101,7 +101,7 @@ def _judged(sample: Sample, precision: Precision, repeats: int, seed: int, devic
     pulled = [dout.to(precision.dtype).to(torch.float64) for dout in drawn]
     try:
         actual = sample.compute(leaves, pulled, precision.dtype, device)
-    except (RuntimeError, NotImplementedError):
+    except (RuntimeError, NotImplementedError, ValueError):
         return  # torch does not have this operation, or this sample of it, in this format
     truth = sample.compute(leaves, pulled, torch.float64, "cpu")
     truth = {name: truth[name] for name in actual if name in truth}

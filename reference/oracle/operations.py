@@ -50,7 +50,7 @@ EXACT = _words(
     masked_scatter_backward masked_select max max_pool1d max_pool2d_with_indices max_pool3d_with_indices
     max_unpool2d max_unpool3d maximum maximum_value median min minimum minimum_value mode nan_to_num nanmedian
     narrow ne neg _nested_tensor_from_mask new_empty new_empty_strided new_full new_ones new_zeros nextafter
-    nonzero nonzero_static one_hot ones ones_like permute pixel_shuffle pixel_unshuffle positive put real
+    nonzero nonzero_static one_hot ones ones_like permute pixel_shuffle pixel_unshuffle positive real
     reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave replication_pad1d
     replication_pad2d replication_pad3d reshape _reshape_alias resize resolve_conj resolve_neg rev roll rot90
     round scalar_tensor scatter searchsorted select select_backward select_copy select_scatter sign signbit size
@@ -136,7 +136,7 @@ def _stretch(out: Tensor, x: Tensor, *_: Any) -> int:
 def _placed(out: Tensor, x: Tensor, *_: Any) -> int:
     """Weights are polynomials in coordinates, which are rounded as numbers up to the longest side are."""
     longest: int = max(*x.shape[2:], *out.shape[2:])
-    return _stretch(out, x) + (4 * longest) ** 2
+    return _stretch(out, x) + (8 * longest) ** 2
 
 
 def _overlaps(out: Tensor, *_: Any) -> int:
@@ -161,6 +161,10 @@ def _put(out: Tensor, x: Tensor, indices: Any, values: Tensor, accumulate: bool 
         return 0
     # The operation itself: torch's method takes no None for an axis that is kept whole.
     return _busiest(torch.ops.aten.index_put(torch.zeros_like(x), indices, torch.ones_like(values), True))
+
+
+def _added_at(out: Tensor, x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> int:
+    return _busiest(torch.bincount(index.reshape(-1) % max(1, x.numel()))) if accumulate else 0
 
 
 def _reduced(out: Tensor, x: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *_: Any) -> int:
@@ -206,6 +210,7 @@ SUMS: dict[str, Callable[..., int | tuple[int, ...]]] = {
     "mv": lambda out, a, b: a.shape[1],
     "nansum": _ratio,
     "_unsafe_index_put": _put,
+    "put": _added_at,
     "segment_reduce": lambda out, x, *_: x.shape[0],
     "_segment_reduce_backward": lambda out, dout, of, x, *_: x.shape[0],
     "scatter_add": lambda out, x, dim, index, src: _busiest(
@@ -256,7 +261,7 @@ MULTIPLIED = _words("addbmm addmm addmv baddbmm bmm convolution convolution_back
 SCATTERED: dict[str, Callable[..., int | tuple[int, ...]]] = {
     name: {**SUMS, **BLENDS}[name]
     for name in (*SUMS, *BLENDS)
-    if name.startswith(("embedding", "_embedding_bag", "index", "_unsafe_index", "scatter"))
+    if name.startswith(("embedding", "_embedding_bag", "index", "put", "_unsafe_index", "scatter"))
     or name.endswith("backward")
 } | {"addbmm": lambda out, bias, a, b: a.shape[0] + 1, "convolution": _taps, "convolution_backward": _taps_and_images}
 
