@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from scratchproof.api.rows import row
     from scratchproof.table.layers import Case, Layer
     from scratchproof.tracing.models import Trace, trace
+    from scratchproof.training.modules import Lockstep, lockstep
 
 __all__ = [
     "Allowance",
     "Case",
     "Layer",
+    "Lockstep",
     "Report",
     "Trace",
     "allowance",
@@ -29,6 +31,7 @@ __all__ = [
     "assert_passes",
     "channels_last",
     "examine",
+    "lockstep",
     "parametrize",
     "row",
     "trace",
@@ -50,6 +53,8 @@ _HOME = {
     "row": "api.rows",
     "Trace": "tracing.models",
     "trace": "tracing.models",
+    "Lockstep": "training.modules",
+    "lockstep": "training.modules",
 }
 
 
