@@ -25,7 +25,7 @@ from scratchproof.table.layers import row
 from ..command import Common, command, option
 from ..record import Run
 from .dues import DUES
-from .fresh import FRESH
+from .fresh import FRESH, UNSEEN
 
 HOMEWORK = (Path(__file__).with_name("homework.py"),)
 KINDS = ("right", "fact", "none", "wrong")
@@ -37,7 +37,7 @@ class Config(Common):
     """Which mistakes."""
 
     rows: str = option("", "only the mistakes of these rows, separated by commas")
-    bank: str = option("", "named | fresh; both unless said")
+    bank: str = option("", "named | fresh | unseen; all unless said")
 
 
 SMOKE = {"rows": "relu", "bank": "fresh"}
@@ -56,7 +56,7 @@ def main(config: Config) -> dict[str, object]:
             told = causes(slip, papers, FILES if bank == "named" else HOMEWORK)
             if told:
                 said[f"{bank}: {slip.row}: {slip.name}"] = {"kind": kind_of(told, due), "told": told, "due": due}
-    for bank in ("named", "fresh"):
+    for bank in ("named", "fresh", "unseen"):
         counts = Counter(str(one["kind"]) for name, one in said.items() if name.startswith(bank))
         if counts:
             print(f"{bank}: {counts.total()} caught; " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS))
@@ -73,8 +73,9 @@ def _asked(config: Config) -> Iterator[tuple[str, Slip, str]]:
     """Each bank's mistakes with the words that are due; one that has no name is only counted where it has none."""
     if config.bank in ("", "named"):
         yield from (("named", slip, DUES.get((slip.row, slip.name), "")) for slip in NAMED)
-    if config.bank in ("", "fresh"):
-        yield from (("fresh", slip, slip.due) for slip in FRESH)
+    for bank, slips in {"fresh": FRESH, "unseen": UNSEEN}.items():
+        if config.bank in ("", bank):
+            yield from ((bank, slip, slip.due) for slip in slips)
 
 
 def causes(slip: Slip, papers: Papers, files: Sequence[Path]) -> list[str]:

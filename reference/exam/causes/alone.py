@@ -88,18 +88,20 @@ def _sums(item: Item) -> Iterator[tuple[str, Array]]:
     due = [axes for axes in due if not item.changed(dout.sum(axes))]
     if not due:
         return
-    yield f"{SUMMED}averaged over {_axes(due[0])}: a mean where its sum is due", dout.mean(due[0])
     for axes in subsets:
         if axes != due[0]:
             yield f"{SUMMED}summed over {_axes(axes)}, where {_axes(due[0])} is due", dout.sum(axes)
-    for count in range(1, len(due[0])):
+    for count in range(1, len(due[0]) + 1):
         for averaged in combinations(due[0], count):
+            if averaged == (0,):
+                continue  # which is to divide by N
             rest = tuple(axis for axis in due[0] if axis not in averaged)
             sentence = f"{SUMMED}averaged over {_axes(averaged)}: a mean where its sum is due"
             yield sentence, dout.mean(averaged, keepdims=True).sum(rest, keepdims=True).reshape(item.expected.shape)
-    first = (*(slice(0, 1) if axis == due[0][-1] else slice(None) for axis in every),)
-    if len(due[0]) > 1:
-        yield f"{SUMMED}not summed over {_axes(due[0][-1:])}: only its first place counts", dout[first].sum(due[0])
+    for axis in due[0]:
+        for told, place in {"first": slice(0, 1), "last": slice(-1, None)}.items():
+            some = dout[(slice(None),) * axis + (place,)]
+            yield f"{SUMMED}not summed over axis {axis}: only its {told} place counts", some.sum(due[0])
 
 
 def _axes(axes: tuple[int, ...]) -> str:
@@ -141,4 +143,24 @@ def _cut(item: Item) -> Iterator[tuple[str, Array]]:
     yield "its padding is not stripped", found.grads[0][trial.layer.data]
 
 
-SUSPICIONS: tuple[Suspicion, ...] = (of_regularisation, _cut, _sums, _scales, _shapes, _others)
+def _factors(item: Item) -> Iterator[tuple[str, Array]]:
+    """An input that comes in as a factor once too often, or once too seldom, along the axes that it fits."""
+    expected = item.expected.astype(np.float64)
+    for name, value in item.trial.inputs.items():
+        if value.dtype.kind == "f" and value.ndim and expected.ndim:
+            for shape in {value.shape, (*value.shape, *(1,) * (expected.ndim - 2))}:
+                if _fits(shape, expected.shape):
+                    factor = value.reshape(shape)
+                    yield f"{name} is multiplied in once too often", expected * factor
+                    with np.errstate(all="ignore"):
+                        yield f"{name} is missing as a factor", expected / factor
+
+
+def _fits(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, other) == other
+    except ValueError:
+        return False
+
+
+SUSPICIONS: tuple[Suspicion, ...] = (of_regularisation, _cut, _sums, _scales, _shapes, _others, _factors)

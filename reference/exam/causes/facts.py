@@ -74,6 +74,22 @@ def _pattern(item: Item, actual: Array, bad: Array) -> Iterator[str]:
         where = _where(item, bad)
         if what or where:
             yield f"{_count(bad)} are {what or 'wrong'}{where}"
+    yield from _proportions(actual, expected)
+
+
+def _proportions(actual: Array, expected: Array) -> Iterator[str]:
+    """How large the array is beside the truth, element by element."""
+    told = expected != 0
+    ratios = actual[told] / expected[told]
+    if not ratios.size:
+        return
+    turned = int((ratios < 0).sum())
+    if turned:
+        yield f"{turned} of {ratios.size} elements have the wrong sign" if ratios.size > 1 else "its sign is wrong"
+    elif ratios.size == 1:
+        yield f"it is {_times(float(ratios[0]))} times the right result in this case"
+    else:
+        yield f"each is {ratios.min():.3g} to {ratios.max():.3g} times the right result, and none has the wrong sign"
 
 
 def _clear(item: Item, actual: Array) -> bool:

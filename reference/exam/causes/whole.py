@@ -4,6 +4,7 @@ use of the inputs or of dout would give.
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,47 @@ def mistakes(layer: Layer) -> Iterator[Mistake]:
         )
         yield Mistake("negative upstream gradients are dropped", 1, _pulled(lambda dout: np.maximum(dout, 0)))
         yield Mistake("the upstream gradient is taken by its absolute value", 1, _pulled(np.abs))
+        for sentence, change in ROWS_OF_DOUT.items():
+            yield Mistake(sentence, 1, _pulled(change))
+    if layer.pulls_back:
+        yield from _exchanged(layer)
+
+
+def _some_rows(*, counted: slice) -> Callable[[Array], Array]:
+    def change(dout: Array) -> Array:
+        found = np.zeros_like(dout)
+        found[counted] = dout[counted]
+        return found
+
+    return change
+
+
+def _first_channel(dout: Array) -> Array:
+    return np.broadcast_to(dout[:, :1], dout.shape).copy() if dout.ndim > 1 else dout
+
+
+# What becomes of dout where a loop runs too short, or an index is left out.
+ROWS_OF_DOUT: dict[str, Callable[[Array], Array]] = {
+    "only the first row of the batch counts": _some_rows(counted=slice(0, 1)),
+    "only the last row of the batch counts": _some_rows(counted=slice(-1, None)),
+    "the first row of the batch is left out": _some_rows(counted=slice(1, None)),
+    "the last row of the batch is left out": _some_rows(counted=slice(0, -1)),
+    "dout of the first column or channel stands for all": _first_channel,
+}
+
+
+def _exchanged(layer: Layer) -> Iterator[Mistake]:
+    names = floating(layer.cases[0].inputs(np.random.default_rng(0)), layer.constant)
+    for one, other in combinations(names, 2):
+        yield Mistake(f"d{one} and d{other} are exchanged", 0, _exchanging(one, other))
+
+
+def _exchanging(one: str, other: str) -> Callable[[Trial], Mistaken]:
+    def gives(trial: Trial) -> Mistaken:
+        grads = ({one: found[other], other: found[one]} for found in trial.truth.grads)
+        return by_place(trial, Answer(outs={}, grads=tuple(grads)))
+
+    return gives
 
 
 def given(mistake: Mistake, trial: Trial) -> Mistaken:

@@ -118,6 +118,12 @@ SCORES: Slips = {
     "the sum of the exponentials is taken over rows (axis 0), not over classes": _over_rows(
         lambda powers: powers.sum(0, keepdim=True)
     ),
+    "the logarithm of the sum is to base 10": lambda x, y: (
+        (x - x.amax(1, keepdim=True)).exp().sum(1).log10().mean()
+        - (x - x.amax(1, keepdim=True)).gather(1, y[:, None]).mean()
+    ),
+    "the loss is to base 10": lambda x, y: F.cross_entropy(x, y) / torch.log(torch.tensor(10.0, dtype=x.dtype)),
+    "the loss is to base 2": lambda x, y: F.cross_entropy(x, y) / torch.log(torch.tensor(2.0, dtype=x.dtype)),
     "the log is missing: the loss sums probabilities": lambda x, y: -torch.softmax(x, 1).gather(1, y[:, None]).mean(),
     "the loss is the -log of all probabilities, not of the right class's": lambda x, y: (
         -torch.log_softmax(x, 1).sum() / len(y)
@@ -179,6 +185,8 @@ SVM: Slips = {
     "divided by the number of classes, not by N": lambda x, y: nets.svm(x, y) * len(y) / x.shape[1],
     "the margin of 1 is missing": partial(_svm, margin=0.0),
     "the margin of 1 is subtracted": partial(_svm, margin=-1.0),
+    "the margin is 2, where 1 is due": partial(_svm, margin=2.0),
+    "the margin is 0.5, where 1 is due": partial(_svm, margin=0.5),
     "the hinge is squared": _squared_hinge,
     "the hinge is squared in the loss alone": forward_only(_squared_hinge, nets.svm),
     "the hinge is squared, and halved": lambda x, y: _squared_hinge(x, y) / 2,

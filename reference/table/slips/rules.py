@@ -137,19 +137,21 @@ def _adam(
     second: Callable[..., Tensor] | None = None,
     count: Callable[[int], float] = float,
     correct: tuple[bool, bool] = (True, True),
+    by: tuple[int, int] = (0, 1),
     below: Callable[..., Tensor] | None = None,
     sign: int = 1,
 ) -> Expression:
-    """Adam with one thing otherwise. first, second: the moments; count: t; below: what the step is divided by."""
+    """Adam with one thing otherwise. first, second: the moments; count: t; below: what the step is divided by.
+
+    correct, by: which moments are corrected, and by which beta.
+    """
 
     def step(s: State, g: Tensor, t: int, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> Tensor:
         m, v = _kept(s, "m"), _kept(s, "v")
         s["m"] = first(m, g, beta1, beta2) if first else beta1 * m + (1 - beta1) * g
         s["v"] = second(v, g, beta1, beta2) if second else beta2 * v + (1 - beta2) * g * g
-        made = count(t)
-        factors = [
-            1 - beta**made if wanted and made else 1.0 for beta, wanted in zip((beta1, beta2), correct, strict=True)
-        ]
+        made, betas = count(t), [(beta1, beta2)[which] for which in by]
+        factors = [1 - beta**made if wanted and made else 1.0 for beta, wanted in zip(betas, correct, strict=True)]
         divisor = below(s["v"], factors[1], epsilon) if below else (s["v"] / factors[1]).sqrt() + epsilon
         found: Tensor = sign * learning_rate * (s["m"] / factors[0]) / divisor
         return found
@@ -172,6 +174,8 @@ ADAM: Slips = {
     "both bias corrections are missing": _adam(correct=(False, False)),
     "the bias correction of the first moment m is missing": _adam(correct=(False, True)),
     "the bias correction of the second moment v is missing": _adam(correct=(True, False)),
+    "the first moment m is corrected by beta2, where beta1 is due": _adam(by=(1, 1)),
+    "the second moment v is corrected by beta1, where beta2 is due": _adam(by=(0, 0)),
     "t is never counted: every step is corrected as the first": _adam(count=lambda t: 1.0),
     "t runs one ahead: it is counted once too often": _adam(count=lambda t: t + 1),
     "t is counted twice a step": _adam(count=lambda t: 2 * t),

@@ -146,6 +146,9 @@ CONV: Slips = {
     "the bias is added once for every pixel of the kernel": (
         lambda x, w, b, *, stride=1, pad=0: F.conv2d(x, w, w[0, 0].numel() * b, stride, pad)
     ),
+    "the channels are averaged, where their sum is due": (
+        lambda x, w, b, *, stride=1, pad=0: F.conv2d(x, w / x.shape[1], b, stride, pad)
+    ),
     "only the first channel counts": (lambda x, w, b, *, stride=1, pad=0: F.conv2d(x[:, :1], w[:, :1], b, stride, pad)),
     "only the last channel counts": (
         lambda x, w, b, *, stride=1, pad=0: F.conv2d(x[:, -1:], w[:, -1:], b, stride, pad)
@@ -230,6 +233,9 @@ MAX_POOL: Slips = {
     "the stride is missing in backward": instead(pooling(F.max_pool2d), {0: _pool_dx(step=1)}),
     "the stride is taken for 2 in backward, whatever it is": instead(pooling(F.max_pool2d), {0: _pool_dx(step=2)}),
     "the mean of the window is taken, not its maximum": pooling(F.avg_pool2d),
+    "the sum of the window is taken, not its maximum": lambda x, **options: (
+        pooling(F.avg_pool2d)(x, **options) * options.get("pool_height", 2) * options.get("pool_width", 2)
+    ),
     "the smallest of the window is taken": lambda x, **options: -pooling(F.max_pool2d)(-x, **options),
     "the largest absolute value is taken": lambda x, **options: pooling(F.max_pool2d)(x.abs(), **options),
     "negative maxima are taken for 0: the output starts at 0": lambda x, **options: F.relu(

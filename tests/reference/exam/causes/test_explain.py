@@ -51,7 +51,7 @@ def test_another_case_tells_apart_what_fits_equally_in_one(told):
         dx, dw, db = scratch.affine_backward(dout, cache)
         return dx, dw, db / 5
 
-    assert "averaged over axis 0" in told("affine", "normal", **affine(backward))["db"]
+    assert "divided by N once too often" in told("affine", "normal", **affine(backward))["db"]
     assert "0.2 times" in told("affine", "normal", **affine(by_five))["db"]  # N is 5 in two of three cases
 
 
@@ -118,3 +118,22 @@ def test_what_follows_from_a_wrong_output_is_told_to(told):
 
     found = told("relu", **relu(forward, lambda dout, x: dout * 1.5 * np.maximum(x, 0) ** 0.5))
     assert "the output is wrong already" in found["dx"]
+
+
+def test_gradients_in_the_wrong_order_are_told_to_be_exchanged(told):
+    def backward(dout, cache):
+        dx, dw, db = scratch.affine_backward(dout, cache)
+        return dx, db, dw
+
+    found = told("affine", **affine(backward))
+    assert found["dw"] == found["db"] == "dw and db are exchanged"
+
+
+def test_a_row_that_is_left_out_is_told(told):
+    def backward(dout, cache):
+        x, w = cache
+        return dout @ w.T, x[:-1].T @ dout[:-1], dout[:-1].sum(0)
+
+    functions = {"affine_forward": lambda x, w, b: (x @ w + b, (x, w)), "affine_backward": backward}
+    found = told("affine", **functions)
+    assert found["dw"] == found["db"] == "in backward, the last row of the batch is left out"

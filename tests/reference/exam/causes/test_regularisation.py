@@ -1,0 +1,51 @@
+"""What regularisation adds is told where it is missing, halved, doubled, or reaches the biases."""
+
+import numpy as np
+import pytest
+
+from scratchproof import scratch
+
+
+@pytest.mark.parametrize(
+    ("spoil", "quantity", "words"),
+    [
+        (lambda loss, g, p, reg: (loss, {**g, "W1": g["W1"] + reg * p["W1"]}), "dW1", "dW1 is twice what is due"),
+        (lambda loss, g, p, reg: (loss, {**g, "W2": g["W2"] - reg * p["W2"]}), "dW2", "dW2 is missing"),
+        (lambda loss, g, p, reg: (loss, {**g, "b1": g["b1"] + reg * p["b1"]}), "db1", "b1 is regularised too"),
+        (
+            lambda loss, g, p, reg: (loss - 0.5 * reg * (p["W2"] ** 2).sum(), g),
+            "loss",
+            "W2 is left out of the regularisation of the loss",
+        ),
+        (
+            lambda loss, g, p, reg: (loss + 0.5 * reg * (p["b1"] ** 2).sum(), g),
+            "loss",
+            "the loss regularises the bias too: b1",
+        ),
+    ],
+)
+def test_the_share_that_is_wrong_is_named(told, spoil, quantity, words):
+    class TwoLayerNet(scratch.TwoLayerNet):
+        def loss(self, X, y=None, *, rng=None):
+            if y is None:
+                return super().loss(X)
+            loss, grads = super().loss(X, y)
+            return spoil(loss, grads, self.params, self.reg)
+
+    found = told("TwoLayerNet", TwoLayerNet=TwoLayerNet)
+    assert words in found[quantity]
+    assert not [other for name, other in found.items() if name != quantity and other]
+
+
+def test_a_loss_without_the_half_and_gradients_with_it_are_at_odds(told):
+    class LinearClassifier(scratch.LinearClassifier):
+        def loss(self, X, y=None):
+            if y is None:
+                return super().loss(X)
+            loss, grads = super().loss(X, y)
+            return loss + 0.5 * self.reg * np.sum(self.params["W"] ** 2), grads
+
+    assert (
+        "the share of the regularisation in the loss is twice"
+        in told("LinearClassifier", LinearClassifier=LinearClassifier)["loss"]
+    )
