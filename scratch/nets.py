@@ -208,8 +208,8 @@ class XorNet(Net):
         }
 
     def predict(self, X: Array) -> Array:
-        """1 where the logit is positive, that is the probability above one half; else 0. Shape (N,)."""
-        return (self.loss(X) > 0).astype(np.int64)
+        """1 where the probability is above one half, that is the logit positive; else 0. Shape (N,)."""
+        return (self.probability(X) > 0.5).astype(np.int64)
 
     def probability(self, X: Array) -> Array:
         """The probability (N,) of label 1, for each row of X (N, 2)."""

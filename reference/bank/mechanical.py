@@ -70,6 +70,17 @@ EQUIVALENT = (
     Equivalent("pooling: _row_maximum", "entries[1:-1]", "", "a maximum is the same with an entry met twice"),
     Equivalent("_windows: rows_first", "inner.flags", "negated", "whether a copy is made: speed, not the result"),
     Equivalent("init: ", "copy=False", "copy|False", "whether a copy is made: speed, not the result"),
+    Equivalent(
+        "pooling: max_pool_backward$", "return max_pool_backward_plain", "", "no format that is promised comes here"
+    ),
+    Equivalent("_validate: require_", "", r"deleted: require_axes\('[xw]'", "refused by the lines that follow, too"),
+    Equivalent("nets: ", "need_dx=False", "need_dx|False", "dx is made and dropped: speed, not the result"),
+    Equivalent("nets: XorNet", "logits[:, 0]", "0 becomes -1", "there is one column"),
+    Equivalent("nets: ConvNet", "(3, 32, 32)", "32 becomes 33", "half of 33 is 16, as is half of 32"),
+    Equivalent("nets: ConvNet", "stride=1, pad=", "stride= is left out", "it is the default"),
+    Equivalent("nets: ConvNet", "pool_height=2, ", "is left out", "it is the default"),
+    Equivalent("nets: _dropout", ">= drop", ">= becomes >", "no random number is ever seen to be the probability"),
+    Equivalent("nets: _dropout", ">= drop", "dtype= is left out", "random numbers with more digits are drawn as often"),
     Equivalent("optim: the module", "BLOCK", "becomes", _MEMORY),
     Equivalent("optim: _blocks", "size, length", "0 becomes", "all are of one shape"),
     Equivalent("optim: _blocks", "rows = max", "", _MEMORY),

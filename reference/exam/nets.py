@@ -6,6 +6,7 @@ examinations.
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from scratchproof.exam.compare import Result, Severity, Verdict, compare, number
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import Measured, quantities, verdict_of
 from scratchproof.oracle.tolerance import tolerances
-from scratchproof.sandbox.failures import Raised, guarded, said
+from scratchproof.sandbox.failures import Failure, Raised, guarded, said
 from scratchproof.subjects.subject import ContractError, Unimplemented
 from scratchproof.vjp import ONLY, Answer, Array, Inputs, answer, from_torch
 
@@ -89,6 +90,26 @@ def check_start(exam: Exam) -> Iterator[Result]:
             verdict = Verdict.FAIL if message else Verdict.PASS
             severity = Severity.VALUE if message else None
             yield exam.result("start", trial, name, verdict=verdict, severity=severity, message=message)
+        yield from _seeded(exam, trial)
+
+
+def _seeded(exam: Exam, trial: Trial) -> Iterator[Result]:
+    """Where a constructor takes an rng and a dtype: the same rng gives the same parameters, all of that dtype."""
+    found = []
+    for _ in range(2):
+        more = {"rng": np.random.default_rng(exam.seed), "dtype": exam.precision.array_dtype}
+        case = replace(trial.case, options={**trial.case.options, **more})
+        try:
+            found.append(exam.function(replace(trial, case=case))(**trial.given())[0][ONLY])
+        except (ContractError, Failure):
+            return  # it takes none: whether it can be made at all has been asked
+    message = ""
+    if found[0].dtype != exam.precision.array_dtype:
+        message = f"is {found[0].dtype} with dtype={exam.precision.array_dtype}"
+    elif not np.array_equal(*found):
+        message = "is another with the same rng"
+    verdict, severity = (Verdict.FAIL, Severity.VALUE) if message else (Verdict.PASS, None)
+    yield exam.result("start", trial, "", verdict=verdict, severity=severity, message=message)
 
 
 def check_dropout(exam: Exam) -> Iterator[Result]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from scratchproof.table.expressions import (
@@ -55,6 +56,13 @@ _NET_UNFIT: dict[str, Callable[[Inputs], Inputs]] = {
     "a label too few": lambda inputs: {**inputs, "y": inputs["y"][:-1]},
     "a negative label": lambda inputs: {**inputs, "y": inputs["y"] - 1 - inputs["y"].min()},
 }
+
+
+def _zero_logits(rng: np.random.Generator) -> Inputs:
+    inputs = net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))(rng)
+    return {**inputs, "W2": 0 * inputs["W2"], "b2": 0 * inputs["b2"]}
+
+
 _net_row = partial(
     Layer, kind="net", data="X", constant=("X",), batched=("X", "y"), corners=("one row",), unfit=_NET_UNFIT
 )
@@ -77,6 +85,10 @@ NETS: tuple[Layer, ...] = (
     Layer(
         name="three_layer_forward",
         kind="forward",
+        unfit={
+            "x of one axis": lambda inputs: {**inputs, "x": inputs["x"][:, 0]},
+            "W1 of one axis": lambda inputs: {**inputs, "W1": inputs["W1"][0]},
+        },
         torch=three_layer,
         slips={
             "a sigmoid is applied to the output too": lambda *inputs: torch.sigmoid(three_layer(*inputs)),
@@ -231,7 +243,10 @@ NETS: tuple[Layer, ...] = (
         torch=net_labels("xor", *_TWO_LAYER),
         slips=nets.predicted_bit("xor", *_TWO_LAYER),
         sizes=_xor_sizes,
-        cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))),),
+        cases=(
+            Case(name="X (N, ...)", inputs=net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))),
+            Case(name="logits of zero", inputs=_zero_logits),
+        ),
     ),
     _predict(
         name="ConvNet.predict",

@@ -43,6 +43,8 @@ STARTS = {
     "never negative": put("W1", lambda w, rng: abs(w)),
     "one row repeated": put("W1", lambda w, rng: w[:1] + 0 * w),
     "zero": put("W2", lambda w, rng: 0 * w),
+    "drawn anew, whatever the rng": put("W1", lambda w, rng: 0.05 * np.random.default_rng().standard_normal(w.shape)),
+    "of another dtype": put("W1", lambda w, rng: w.astype(np.float32)),
 }
 
 

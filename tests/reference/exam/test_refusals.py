@@ -2,6 +2,7 @@
 
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from scratchproof import scratch
@@ -63,6 +64,15 @@ def test_cotangents_must_look_like_the_output():
 
 def test_a_second_precision_is_asked_only_where_time_allows():
     assert len(results("affine", precision="float32")) == 1
+
+
+def test_nan_and_overflow_must_pass_in_silence():
+    def loud(x, w, b):
+        with np.errstate(over="raise"):
+            return x @ w + b, (x, w)
+
+    (told,) = [r.message for r in results("affine", affine_forward=loud) if r.verdict is Verdict.FAIL]
+    assert "overflow" in told
 
 
 def test_who_does_not_promise_is_not_asked():
