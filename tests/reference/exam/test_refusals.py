@@ -68,8 +68,9 @@ def test_a_second_precision_is_asked_only_where_time_allows():
 
 def test_nan_and_overflow_must_pass_in_silence():
     def loud(x, w, b):
-        with np.errstate(over="raise"):
-            return x @ w + b, (x, w)
+        found = scratch.affine_forward(x, w, b)
+        np.square(x)
+        return found
 
     (told,) = [r.message for r in results("affine", affine_forward=loud) if r.verdict is Verdict.FAIL]
     assert "overflow" in told
