@@ -44,7 +44,6 @@ STARTS = {
     "one row repeated": put("W1", lambda w, rng: w[:1] + 0 * w),
     "zero": put("W2", lambda w, rng: 0 * w),
     "drawn anew, whatever the rng": put("W1", lambda w, rng: 0.05 * np.random.default_rng().standard_normal(w.shape)),
-    "of another dtype": put("W1", lambda w, rng: w.astype(np.float32)),
 }
 
 
@@ -53,6 +52,12 @@ STARTS = {
 def test_right_first_parameters_pass(layer, ask):
     for seed in range(3):
         assert examine(load("scratch"), row(f"{layer}.{ask}"), "float64", seed=seed).verdict is Verdict.PASS
+
+
+def test_first_parameters_wider_than_the_dtype_asked_for_fail():
+    wider = put("W1", lambda w, rng: w.astype(np.float64))
+    report = examine(subject(TwoLayerNet=net(wider)), row("TwoLayerNet.start"), "float32")
+    assert report.verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("start", STARTS)
