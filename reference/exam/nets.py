@@ -106,7 +106,7 @@ def _seeded(exam: Exam, trial: Trial) -> Iterator[Result]:
     message = ""
     if found[0].dtype != exam.precision.array_dtype:
         message = f"is {found[0].dtype} with dtype={exam.precision.array_dtype}"
-    elif not np.array_equal(*found):
+    elif not np.array_equal(found[0], found[1]):
         message = "is another with the same rng"
     verdict, severity = (Verdict.FAIL, Severity.VALUE) if message else (Verdict.PASS, None)
     yield exam.result("start", trial, "", verdict=verdict, severity=severity, message=message)
