@@ -10,6 +10,7 @@ OVERFLOW = "its product is infinite in float16, and torch divides the gradient o
 EXPONENTIAL = "nan for matrices of small or of large norm in half formats; see the corner of that name"
 QUOTIENT = "in float16 the exponential in its derivative overflows, and what is left is inf / inf"
 SPARSE = "gives or takes sparse tensors, whose layout the disturbance does not know"
+LAYOUT = "torch's own decomposition of it gives another shape than its kernel"
 CUDA = "made for CUDA alone"
 MEMORY = "its samples look beyond a tensor's elements, at memory that a copy does not have"
 
@@ -64,6 +65,7 @@ KNOWN: dict[str, str] = {
     "matrix_exp": EXPONENTIAL,
     "nextafter": STEPS,
     "nn.functional.soft_margin_loss": QUOTIENT,
+    "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu": LAYOUT,
     **dict.fromkeys(("sparse.mm.reduce", "sparse.sampled_addmm"), SPARSE),
     **dict.fromkeys(
         (

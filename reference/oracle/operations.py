@@ -82,8 +82,8 @@ ARITHMETIC = _words(
     """
 )
 
-# Their scalar stands before the operand, and torch makes it a number of the operand's format first.
-SCALAR_FIRST = _words("rsub")
+# Torch may make their scalar a number of the operand's format first.
+SCALARS = _words("add rsub sub")
 
 # Library functions: right to a few units in the last place.
 LIBRARY = _words(

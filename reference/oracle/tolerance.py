@@ -5,7 +5,7 @@ every intermediate operation, forward and backward, disturbed by the rounding er
 of the precision under test may make there:
 
 - whatever stores its result by one rounding in the storage format, u_store of the result;
-- arithmetic and library functions by one to three, series by 63, roundings in the accumulator's format more;
+- arithmetic and library functions by one to seven, series by 63, roundings in the accumulator's format more;
 - a sum of K terms by sqrt(K) * u_acc * sqrt(T^2 + Q) more, T being the sum and Q that of the squares; where terms
   are added one by one to what stands in memory, by as much in u_store; `2 * u_in` more where a product's operands
   are rounded first;

@@ -146,7 +146,7 @@ def test_gradients_of_a_layer_norms_scale_and_shift_are_added_up_row_by_row():
     assert (coarse[1] / due[1] - 1).abs().max() > 2 * PRECISIONS["bfloat16"].unit
 
 
-def test_a_scalar_before_an_operand_may_be_rounded_first():
+def test_a_scalar_may_be_rounded_first():
     coarse = PRECISIONS["bfloat16"]
     x = torch.full((50,), 5.25, dtype=torch.float64)
     stray = (run_on(x, lambda x: 5.3 - x, coarse) - (5.3 - x)).abs().max()
