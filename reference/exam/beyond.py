@@ -7,7 +7,7 @@ memory are asked of inputs whose truth is known already, and shapes in float64 a
 import copy
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -44,11 +44,11 @@ def check_shapes(exam: Exam) -> Iterator[Result]:
     if shapes is None or exam.found_wrong or (exam.precision.name != "float64" and not exam.effort.everywhere):
         return
     seed = int(exam.rng("shapes").integers(2**32))
-    chosen = drawn(shapes, seed, exam.effort.shapes)
-    for sizes, trial in zip(chosen, exam.drawn_once("shapes", lambda: _trials(exam, shapes, chosen)), strict=True):
+    for trial in exam.drawn_once("shapes", lambda: _trials(exam, shapes, drawn(shapes, seed, exam.effort.shapes))):
         found = _told(exam, trial)
         if any(r.verdict is not Verdict.PASS for r in found):
-            yield from _shrunk(exam, shapes, sizes, found)
+            assert isinstance(trial, RoughTrial)
+            yield from _shrunk(exam, shapes, trial.sizes, found)
             return
         yield from found[:1] or [Result(check="shapes", case=trial.name, quantity="")]
 
@@ -88,6 +88,7 @@ def _trials(exam: Exam, shapes: Shapes, chosen: Sequence[Sizes]) -> Iterator[Tri
             seed=exam.seed,
             device=exam.device,
             pulls=1,
+            sizes=sizes,
         )
 
 
@@ -129,7 +130,11 @@ class RoughTrial(Trial):
 
     A disturbed run errs in every operation by half to all of what is allowed there, so its farthest element stands
     for all of them; sixteen times that is still 10⁶ below what a wrong formula does.
+
+    sizes: by letter, of which it is made.
     """
+
+    sizes: Sizes = field(default_factory=dict)
 
     @cached_property
     def tolerances(self) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:
