@@ -24,7 +24,8 @@ def suspected(item: Item) -> Iterator[tuple[str, Array]]:
 
 def rows(trial: Trial) -> int:
     """The number of rows, N."""
-    return len(trial.inputs[trial.layer.data])
+    shape = trial.inputs[trial.layer.data].shape
+    return shape[0] if shape else 1
 
 
 def _scales(item: Item) -> Iterator[tuple[str, Array]]:

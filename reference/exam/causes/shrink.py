@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchproof.exam.beyond import RoughTrial
+from scratchproof.exam.causes.alone import rows
 from scratchproof.exam.compare import compare
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import quantities
@@ -107,7 +108,7 @@ def _other_sizes(exam: Exam, trial: Trial) -> Iterator[tuple[Case, Inputs]]:
 
 def _fewer_rows(trial: Trial) -> Iterator[tuple[Case, Inputs]]:
     batched = trial.layer.batched
-    for count in range(1, len(trial.inputs[trial.layer.data])):
+    for count in range(1, rows(trial)):
         yield trial.case, {name: value[:count] if name in batched else value for name, value in trial.inputs.items()}
 
 

@@ -94,7 +94,7 @@ def given(mistake: Mistake, trial: Trial) -> Mistaken:
         try:
             with np.errstate(all="ignore"):
                 trial.mistaken[mistake.sentence] = mistake.gives(trial)
-        except (RuntimeError, ValueError, IndexError, TypeError):
+        except Exception:  # whatever a slip stumbles over where it makes no sense
             trial.mistaken[mistake.sentence] = {}
     found: Mistaken = trial.mistaken[mistake.sentence]
     return found

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+import scratchproof
 from scratchproof import scratch
+from scratchproof.exam.causes import explain
 from scratchproof.exam.causes.facts import KNOWN
 from scratchproof.exam.checks import examine
 from scratchproof.subjects.subject import ModuleSubject
@@ -137,3 +139,19 @@ def test_a_row_that_is_left_out_is_told(told):
     functions = {"affine_forward": lambda x, w, b: (x @ w + b, (x, w)), "affine_backward": backward}
     found = told("affine", **functions)
     assert found["dw"] == found["db"] == "in backward, the last row of the batch is left out"
+
+
+def doubled(x):
+    return 2.0 * torch.tanh(x)
+
+
+def test_a_function_of_a_lone_number_has_causes_too():
+    report = scratchproof.examine(doubled, truth=torch.tanh, inputs={"x": ()}, seed=0)
+    assert any("twice" in finding.cause for finding in report.findings)
+
+
+def test_what_is_too_large_to_try_mistakes_on_is_told_by_facts(monkeypatch):
+    monkeypatch.setattr(explain, "LARGE", 5)
+    report = scratchproof.examine(doubled, truth=torch.tanh, inputs={"x": (2, 3)}, seed=0)
+    assert all(finding.cause.startswith(KNOWN) for finding in report.findings if finding.cause)
+    assert any("2 times the right result" in finding.cause for finding in report.findings)
