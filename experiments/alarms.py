@@ -167,7 +167,7 @@ STORIES = {
         truth=F.scaled_dot_product_attention,
         inputs={"q": (2, 5, 8), "k": (2, 13, 8), "v": (2, 13, 6)},
     ),
-    "logaddexp(0, x) - t x": Story(
+    "logistic loss by logaddexp": Story(
         right=logistic,
         wrong=lambda x, t: logistic(x, 1 - t),
         truth=(lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none"), logistic),

@@ -20,6 +20,7 @@ def test_the_same_with_one_bug_is_caught(name):
 
 
 def test_the_experiment_counts_alarms_and_what_is_caught(tmp_path, capsys):
+    assert not [name for name in STORIES if "," in name]  # they are given separated by commas
     config = Config(seeds=1, precisions="float64", stories="FFT convolution", out=str(tmp_path))
     (row,) = main(config)["metrics"]["stories"]
     assert (row["examined"], row["alarms"], row["caught"]) == (1, 0, 1)
