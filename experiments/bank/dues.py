@@ -16,7 +16,7 @@ DUES: dict[tuple[str, str], str] = {
     ("affine", "db over the other axis"): "summed over axis 1",
     ("affine", "db over everything"): "summed over axes 0, 1",
     ("affine", "db of ones"): "every element is 1",
-    ("affine", "dw and db exchanged"): "what d[bw] should be",
+    ("affine", "dw and db exchanged"): "exchanged|what d[bw] should be",
     ("affine", "dw times too much by a hundredth"): "1.01 times",
     ("affine", "one entry of dw lost"): r"1 of \d+ elements are zero",
     ("relu", "absolute value"): "absolute",

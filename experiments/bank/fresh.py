@@ -8,7 +8,7 @@ from scratchproof.bank.mistakes import Slip
 
 FRESH: tuple[Slip, ...] = (
     Slip("affine", "affine_forward", "b added in backward only", " + b\n", "\n", r"\bb does not take part|bias"),
-    Slip("affine", "affine_backward", "dx from w untransposed", "np.dot(dout, w.T)", "np.dot(w, dout.T)", "raises"),
+    Slip("affine", "affine_backward", "dx from w untransposed", "np.dot(dout, w.T)", "np.dot(w, dout.T)", "transposed"),
     Slip(
         "affine",
         "affine_backward",
