@@ -109,7 +109,9 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """A scalar may be rounded to the storage format first."""
         if not isinstance(scalar, float) or scalar.is_integer():
             return out
-        return out + self.precision.unit * abs(scalar) * self._noise(out)
+        p, noise = self.precision, self._noise(out)
+        disturbed: Tensor = out + p.unit * abs(scalar) * noise
+        return disturbed if p.dtype != torch.float16 else self._in_short_range(disturbed, noise)
 
     def _relative(self, value: Tensor, ulps: float = 1.0) -> Tensor:
         p = self.precision

@@ -117,6 +117,7 @@ def test_half_precision_leaves_its_range_as_right_code_in_it_does():
     assert squares[1] == 0
     assert run_on(-x, lambda x: x * 300, half)[0] == -math.inf
     assert run_on(x, torch.square, PRECISIONS["bfloat16"]).isfinite().all()
+    assert not run_on(0 * x, lambda x: x + 1e-8, half).any()
 
 
 def test_what_is_added_up_in_memory_is_rounded_each_time_and_what_is_added_up_in_a_register_once():
