@@ -45,7 +45,7 @@ class Question:
         return self.cases if self.layer.kind in DIFFERENTIABLE else ()
 
     def inputs(self, case: Case, precision: str = "float64") -> dict[str, Array]:
-        drawn = PRECISIONS[precision].rounded(case.inputs(np.random.default_rng(self.seed)))
+        drawn = PRECISIONS[precision].rounded(case.inputs(np.random.default_rng([self.seed, 1])))
         dtype = PRECISIONS[precision].array_dtype
         return {name: value.astype(dtype) if value.dtype.kind == "f" else value for name, value in drawn.items()}
 

@@ -133,7 +133,7 @@ def _asked(
     assert layer.shapes is not None
     sizes = drawn(layer.shapes, turn // SHAPES, SHAPES)[turn % SHAPES]
     case = layer.shapes.case(sizes)
-    rng = np.random.default_rng(turn)
+    rng = np.random.default_rng([turn, 1])  # else the cotangent is x itself
     inputs = case.inputs(rng)
     data = inputs[layer.data]
     inputs[layer.data] = scale * DISTRIBUTIONS[distribution](data, rng).reshape(data.shape)

@@ -159,6 +159,11 @@ def _record(tallies: Sequence[Any], found: Sequence[Any]) -> str:
             "format": "scratchproof-mutants-1",
             "environment": environment("cpu"),
             "banks": [asdict(tally) for tally in tallies],
-            "precision": [asdict(one) for one in found],
+            "precision": [_finite(asdict(one)) for one in found],
         }
     )
+
+
+def _finite(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: what is not seen at all is null."""
+    return {name: None if value == float("inf") else value for name, value in fields.items()}

@@ -1,11 +1,14 @@
 """The command `mutants`: one table, an exit status that says whether anything lives, and a record."""
 
 import json
+import math
 
 from click.testing import CliRunner
 
 from scratchproof.bank import banks
+from scratchproof.bank.command import _record
 from scratchproof.bank.mistakes import Slip
+from scratchproof.bank.precision import Seen
 from scratchproof.cli import main
 
 
@@ -33,6 +36,11 @@ def test_it_prints_a_table_and_writes_a_record(tmp_path):
     record = json.loads(file.read_text())
     assert record["banks"][0]["bank"] == "named"
     assert record["precision"]
+
+
+def test_what_is_not_seen_at_all_is_null_in_the_record():
+    one = Seen(layer="a", precision="float16", quantity="dx", where="one row", smallest=math.inf, units=math.inf)
+    assert json.loads(_record([], [one]))["precision"][0]["smallest"] is None
 
 
 def test_what_lives_is_named_and_told_by_the_status(tmp_path, monkeypatch):

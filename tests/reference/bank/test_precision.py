@@ -28,3 +28,8 @@ def test_the_rows_at_the_scale_of_training_are_among_them():
     names = [layer.name for layer in rows()]
     assert {layer.name for layer in at_scale()} < set(names)
     assert [layer.name for layer in rows([row("affine"), row("TwoLayerNet.start")])] == ["affine"]
+
+
+def test_the_cotangent_is_no_input_in_disguise():
+    """Drawn alike, dout would be x, whose gradient through a normalisation cancels."""
+    assert all(one.units < 1000 for one in seen(row("batchnorm"), PRECISIONS["float32"]) if one.where == "one element")
