@@ -140,7 +140,7 @@ def _draw(run: Run, rows: Sequence[dict[str, Any]]) -> None:
     axes.set_yticks(places, names, fontsize=8)
     axes.margins(x=0.35)
     axes.set(xlabel="mistakes caught")
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     save(drawing, run.path("checkers.png"))
 
 
