@@ -9,6 +9,7 @@ A scale is left out where squares of the data leave the format: what then overfl
 
 import json
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ def _asked(
         layer=layer, case=case, name=case.name, precision=precision, inputs=precision.rounded(inputs), seed=turn
     )
     compared, alarms = 0, []
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         for subject in subjects:
             exam = Exam(subject=subject, layer=layer, precision=precision)
             if subject.function(layer, case, precision) is None:
