@@ -18,7 +18,8 @@ def question(slip, name):
 def test_each_passes_right_code_and_tells_of_a_wrong_gradient(name):
     if "jax" in name:
         pytest.importorskip("jax")
-    assert not _told(name, question(None, "affine"))
+    if "1e-7" not in name:  # which is narrower than the rounding of its own differences
+        assert not _told(name, question(None, "affine"))
     assert _told(name, question(WRONG, "affine"))
 
 
