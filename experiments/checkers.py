@@ -41,6 +41,7 @@ class Config(Basic):
     checkers: str = option("", "only checkers whose name holds one of these, separated by commas")
 
 
+NEEDS = ("matplotlib",)
 SMOKE = {"rows": "relu", "every": 6, "seeds": 1, "checkers": "fast,scratchproof"}
 
 
@@ -145,4 +146,4 @@ def _draw(run: Run, rows: Sequence[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    command(Config, main, SMOKE)()
+    command(Config, main, SMOKE, NEEDS)()

@@ -22,7 +22,8 @@ class Step:
 
     def case(self) -> Case:
         names = ("x", "y") if self.layer.kind == "loss" else ("x", "w", "b")[: 1 + len(self.params)]
-        return Case(name=self.path, inputs=lambda rng: {name: np.zeros(0) for name in names}, options=self.options)
+        none = {name: np.zeros(0, int if name == "y" else float) for name in names}
+        return Case(name=self.path, inputs=lambda rng: dict(none), options=self.options)
 
 
 def drawn(params: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
