@@ -23,6 +23,7 @@ from scratchproof.oracle.operations import (
     kind_of,
     name_of,
 )
+from scratchproof.oracle.repeats import repetition
 from scratchproof.vjp import Precision
 
 # How many units in the last place an operation may be off: one is the rounding of what is stored, the others are the
@@ -138,18 +139,27 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.longest_sum = max(self.longest_sum, *terms)
         squares = name in SUMS and all(_squarable(a) for a in args)
         sizes = func(*(_size(a, squares) for a in args), **kwargs)
+        roots = _map(sizes, Tensor.sqrt) if squares else sizes
         if squares:  # of K terms in no special order the partial sums are about sqrt(total^2 + squares) in size
             sizes = _map(sizes, lambda size, value: (value * value + size).sqrt(), out)
         operand = self.precision.operand if name in MULTIPLIED else 0.0
-        counts = tuple((terms, stored, operand) for terms, stored in zip(terms, stored, strict=True))
-        return _map(out, self._with_error, sizes, counts if len(counts) > 1 else counts[0])
+        alike = repetition(name, args, self.precision.unit) ** 0.5
+        counts = tuple((terms, stored, operand, alike) for terms, stored in zip(terms, stored, strict=True))
+        return _map(out, self._with_error, sizes, roots, counts if len(counts) > 1 else counts[0])
 
-    def _with_error(self, value: Tensor, size: Tensor, counted: tuple[int, int, float]) -> Tensor:
+    def _with_error(self, value: Tensor, size: Tensor, root: Tensor, counted: tuple[int, int, float, float]) -> Tensor:
+        """size: of the partial sums. root: of the sum of squares.
+
+        The last of what is counted: to how much more the equal roundings of equal terms, those when they were stored
+        included, add up.
+        """
         p = self.precision
-        terms, stored, operand = counted
-        bound = SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + stored**0.5 * p.unit + 2 * operand
+        terms, stored, operand, alike = counted
+        independent = SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + stored**0.5 * p.unit
+        bound = alike * independent + 2 * operand
         lost = terms * min(p.tiny, SINGLE_TINY) + stored * underflow(p)
-        disturbed: Tensor = self._relative(value) + (bound * size + lost) * self._noise(value)
+        error = bound * size + (alike - 1) * p.unit * root + lost
+        disturbed: Tensor = self._relative(value) + error * self._noise(value)
         return disturbed
 
     def _transformed(self, out: Tensor, dims: Sequence[int]) -> Tensor:
