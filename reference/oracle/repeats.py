@@ -35,7 +35,7 @@ def repetition(name: str, args: tuple[Any, ...], unit: float) -> float:
 
     unit: of the format. A product repeats where both operands do. Zeros are no terms.
     """
-    if name not in TERMS_OF:
+    if name not in TERMS_OF or not args[0].ndim:
         return 1.0
     operands = TERMS_OF[name](*args)
     if operands[0].shape[-1:] < (FEW,) or not all(x.numel() and x.is_floating_point() for x in operands):

@@ -20,6 +20,7 @@ def test_what_repeats_is_counted_along_the_sum():
     assert repetition("sum", (ALIKE.T.contiguous(), [0]), UNIT) == 130 / 2
     assert repetition("sum", (torch.zeros(3, 40), [1]), UNIT) == 1
     assert repetition("sum", (ALIKE[:, : FEW - 1], [1]), UNIT) == 1
+    assert repetition("sum", (VARIED[0, 0], [0]), UNIT) == 1
     assert repetition("tanh", (ALIKE,), UNIT) == 1
 
 
