@@ -23,8 +23,13 @@ def _of_product(a: Tensor, b: Tensor, *_: Any) -> tuple[Tensor, ...]:
     return a, b.transpose(-1, -2) if b.ndim > 1 else b
 
 
+def _of_additions(x: Tensor, dim: int, index: Tensor, terms: Tensor, *_: Any) -> tuple[Tensor, ...]:
+    return (terms.movedim(dim, -1),)
+
+
 TERMS_OF: dict[str, Callable[..., tuple[Tensor, ...]]] = {
     "sum": _of_sum,
+    "index_add": _of_additions,
     **dict.fromkeys(("mm", "bmm", "mv", "dot"), _of_product),
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), lambda bias, a, b, *_: _of_product(a, b)),
 }

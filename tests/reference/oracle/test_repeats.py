@@ -24,6 +24,12 @@ def test_what_repeats_is_counted_along_the_sum():
     assert repetition("tanh", (ALIKE,), UNIT) == 1
 
 
+def test_additions_repeat_where_what_is_added_does():
+    index = torch.zeros(130, dtype=torch.long)
+    assert repetition("index_add", (torch.zeros(5, 1), 1, index, ALIKE), UNIT) == 130 / 2
+    assert repetition("index_add", (torch.zeros(5, 1), 1, index, VARIED), UNIT) == 1
+
+
 def test_a_product_repeats_where_both_operands_do():
     assert repetition("mm", (ALIKE, VARIED.T), UNIT) == 1
     assert repetition("mm", (ALIKE, ALIKE.T), UNIT) == 130 / 2
