@@ -1,8 +1,8 @@
 """What does an exam cost beside torch.autograd.gradcheck at its defaults?
 
 Both check an affine layer, x (10, 64), w (64, 32), b (32,): gradcheck in float64; the exam in float64 and float32 with
-everything it does, without the corner cases, and the gradients alone under their derived allowance. Processor time of
-one thread, taken in turns, the median.
+everything it does, without the corner cases, the gradients alone under their derived allowance, and those of a further
+subject of the same truth. Processor time of one thread, taken in turns, the median.
 
 A hundredth of gradcheck, which one would wish for the gradients alone, is the time in which torch computes this layer
 and its gradients some ten times. Each precision takes the truth, the subject's run, a run of two lanes that nobody
@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -66,16 +67,39 @@ def gradcheck() -> None:
     torch.autograd.gradcheck(affine, inputs)
 
 
-def gradients_alone() -> None:
-    """The output and the gradients under one cotangent, in both precisions."""
+def trials() -> tuple[Trial, ...]:
+    """The layer's case under one cotangent, in both precisions; truth and tolerance are found when asked for."""
     layer = row("affine", truth=affine, inputs=SHAPES)
+    drawn = []
     for precision in (PRECISIONS["float64"], PRECISIONS["float32"]):
         inputs = precision.rounded(layer.cases[0].inputs(np.random.default_rng(0)))
         told = {"layer": layer, "case": layer.cases[0], "name": "inputs", "precision": precision, "inputs": inputs}
-        trial = Trial(**told, seed=0, pulls=1)  # type: ignore[arg-type]
-        found = answer(from_torch(affine, precision), trial.given(), trial.given_cotangents())
+        drawn.append(Trial(**told, seed=0, pulls=1))  # type: ignore[arg-type]
+    return tuple(drawn)
+
+
+def judged(trials: tuple[Trial, ...]) -> None:
+    """The output and the gradients of a subject in the trials."""
+    for trial in trials:
+        found = answer(from_torch(affine, trial.precision), trial.given(), trial.given_cotangents())
         for measured in quantities(trial, found):
-            compare(measured.actual, measured.expected, measured.tolerance, precision)
+            compare(measured.actual, measured.expected, measured.tolerance, trial.precision)
+
+
+def gradients_alone() -> None:
+    """The output and the gradients of one subject."""
+    judged(trials())
+
+
+@cache
+def kept() -> tuple[Trial, ...]:
+    """Trials with the truth and the tolerance that an earlier subject has asked for."""
+    return trials()
+
+
+def gradients_of_one_more() -> None:
+    """The output and the gradients of a further subject, as `grade` judges many."""
+    judged(kept())
 
 
 CONTESTANTS: dict[str, Callable[[], object]] = {
@@ -83,6 +107,7 @@ CONTESTANTS: dict[str, Callable[[], object]] = {
     "the exam, everything": lambda: examine(affine, truth=affine, inputs=SHAPES),
     "the exam, no corners": lambda: examine(affine, truth=affine, inputs=SHAPES, effort="quick"),
     "the gradients alone": gradients_alone,
+    "those of a further subject": gradients_of_one_more,
 }
 
 
