@@ -21,7 +21,7 @@ from scratchproof.vjp import Answer, Array, Inputs, Outputs
 
 ATTEMPTS = 40
 SMALL = 3  # as many sizes of each letter, the smallest, are tried
-DIGITS = (0, 1, 2)  # decimals, if so few will do
+DIGITS = (0, 1, 2, 3)  # decimals, if so few will do
 RAISED = "raised"
 
 
