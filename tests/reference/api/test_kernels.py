@@ -67,7 +67,6 @@ def test_layernorm_as_a_module():
     both(LayerNorm(7), LayerNorm(7, correction=1), truth=nn.LayerNorm(7), inputs={"x": (2, 5, 7)})
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch 2.11's own
 def test_silu_compiled_by_inductor():
     compiled = torch.compile(lambda x: x * torch.sigmoid(x))
     assert_passes(examine(compiled, truth=F.silu, inputs={"x": (5, 7)}, precisions=("float32",), corners=()))
