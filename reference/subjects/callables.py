@@ -18,14 +18,14 @@ from scratchproof import trees
 from scratchproof.signature import Signature
 from scratchproof.subjects.arrays import from_arrays
 from scratchproof.subjects.jax import from_jax
-from scratchproof.subjects.protocol import Spelling
+from scratchproof.subjects.protocol import PromisesNothing, Spelling
 from scratchproof.subjects.subject import Subject
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import Function, Gradients, Precision, from_torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallableSubject:
+class CallableSubject(PromisesNothing):
     """One callable, or a pair (forward, backward), that sits the exam of any row of its signature.
 
     framework: "torch", "jax" or "numpy"; found out by calling it where it is not given (see `framework_of`).
@@ -50,15 +50,6 @@ class CallableSubject:
         return _reusable(from_torch(expression, precision, device=self.device, constant=layer.constant))
 
     def scores(self, layer: Layer, case: Case, precision: Precision) -> None:
-        return None
-
-    def documents_errors(self, layer: Layer) -> bool:
-        return False
-
-    def refuses_all(self, layer: Layer) -> bool:
-        return False
-
-    def spelled(self, layer: Layer, case: Case, precision: Precision) -> None:
         return None
 
 

@@ -69,3 +69,18 @@ class Subject(Protocol):
 
     def spelled(self, layer: Layer, case: Case, precision: Precision) -> Spelling | None:
         """How a script would call its functions; None where it could not."""
+
+
+class PromisesNothing:
+    """What a subject answers that has no documented errors, and whose calls no script could spell."""
+
+    __slots__ = ()
+
+    def documents_errors(self, layer: Layer) -> bool:
+        return False
+
+    def refuses_all(self, layer: Layer) -> bool:
+        return False
+
+    def spelled(self, layer: Layer, case: Case, precision: Precision) -> None:
+        return None

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from scratchproof.subjects.protocol import SubjectError
+from scratchproof.subjects.protocol import PromisesNothing, SubjectError
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import PRECISIONS, Array, Function, Gradients, Precision, Pullback, from_torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TorchSubject:
+class TorchSubject(PromisesNothing):
     """torch in one precision on one device, examined like anybody else."""
 
     name: str
@@ -34,15 +34,6 @@ class TorchSubject:
         if layer.scores is None:
             return None
         return from_torch(layer.scores, precision, device=self.device, constant=layer.constant)
-
-    def documents_errors(self, layer: Layer) -> bool:
-        return False
-
-    def refuses_all(self, layer: Layer) -> bool:
-        return False
-
-    def spelled(self, layer: Layer, case: Case, precision: Precision) -> None:
-        return None
 
 
 def _without_onednn(function: Function) -> Function:

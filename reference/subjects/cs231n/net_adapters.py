@@ -10,7 +10,7 @@ from scratchproof.subjects.cs231n import nets
 from scratchproof.subjects.cs231n.adapters import ADAPTERS, Adapter, Asked
 from scratchproof.subjects.cs231n.answers import array, form, scalar, scaled, told
 from scratchproof.subjects.protocol import ContractError, Unimplemented
-from scratchproof.vjp import Array, Function, Pullback
+from scratchproof.vjp import Array, Function, Inputs, Pullback
 
 
 def from_net(asked: Asked, net_class: Callable[..., Any]) -> Function:
@@ -35,29 +35,26 @@ def from_net(asked: Asked, net_class: Callable[..., Any]) -> Function:
 
 
 def scores(asked: Asked, net_class: Callable[..., Any]) -> Function:
-    held = nets.Held(asked.layer, asked.case, asked.precision, net_class)
-
-    def function(**inputs: Array) -> tuple[Array, Pullback]:
-        with quiet(), told("loss(X)"):
-            net, _ = held(inputs)
-            found = net.loss(nets.batch(inputs)[0])
-        if found is None:
-            raise Unimplemented("loss(X) returned None")
-        return array(found, "scores"), lambda dout: {}
-
-    return function
+    return _told(asked, net_class, "loss(X)", "scores", lambda net, inputs: net.loss(nets.batch(inputs)[0]))
 
 
 def predict(asked: Asked, net_class: Callable[..., Any]) -> Function:
+    return _told(asked, net_class, "predict(X)", "labels", lambda net, inputs: net.predict(next(iter(inputs.values()))))
+
+
+def _told(
+    asked: Asked, net_class: Callable[..., Any], call: str, what: str, ask: Callable[[Any, Inputs], Any]
+) -> Function:
+    """What a net says of a batch by itself, without gradients."""
     held = nets.Held(asked.layer, asked.case, asked.precision, net_class)
 
     def function(**inputs: Array) -> tuple[Array, Pullback]:
-        with quiet(), told("predict(X)"):
+        with quiet(), told(call):
             net, _ = held(inputs)
-            found = net.predict(next(iter(inputs.values())))
+            found = ask(net, inputs)
         if found is None:
-            raise Unimplemented("predict(X) returned None")
-        return array(found, "labels"), lambda dout: {}
+            raise Unimplemented(f"{call} returned None")
+        return array(found, what), lambda dout: {}
 
     return function
 
