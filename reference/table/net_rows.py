@@ -94,12 +94,7 @@ NETS: tuple[Layer, ...] = (
             "a sigmoid is applied to the output too": lambda *inputs: torch.sigmoid(three_layer(*inputs)),
             "there is no sigmoid": lambda x, W1, b1, W2, b2, W3, b3: W3 @ (W2 @ (W1 @ x + b1) + b2) + b3,
         },
-        cases=(
-            Case(
-                name="3-4-4-1 columns",
-                inputs=three_layer_inputs(),
-            ),
-        ),
+        cases=(Case(name="3-4-4-1 columns", inputs=three_layer_inputs()),),
         shapes=Shapes(
             letters={"N": (1, 2, 3, 40), "D": (1, 2, 3, 5), "H1": (1, 2, 4), "H2": (1, 2, 4, 5), "C": (1, 2, 3)},
             inputs=lambda N, D, H1, H2, C: three_layer_inputs(N, (D, H1, H2, C)),
@@ -156,11 +151,7 @@ NETS: tuple[Layer, ...] = (
         cases=(
             Case(name="softmax", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)), options={"reg": 0.3}),
             Case(name="defaults", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,))),
-            Case(
-                name="svm",
-                inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)),
-                options={"reg": 0.3, "loss": "svm"},
-            ),
+            Case(name="svm", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)), options={"reg": 0.3, "loss": "svm"}),
         ),
     ),
     _net_row(
@@ -190,15 +181,8 @@ NETS: tuple[Layer, ...] = (
         scores=net_scores("convnet", *_THREE_LAYER),
         sizes=_conv_net_sizes,
         shapes=Shapes(
-            letters={
-                "N": (1, 2, 5),
-                "C": (1, 2, 3),
-                "H": (2, 3, 4, 5),
-                "W": (2, 3, 4, 7),
-                "F": (1, 2, 4),
-                "K": (1, 3, 5),
-            }
-            | {"hidden": (1, 3, 6), "classes": (2, 3, 10)},
+            letters={"N": (1, 2, 5), "C": (1, 2, 3), "H": (2, 3, 4, 5), "W": (2, 3, 4, 7)}
+            | {"F": (1, 2, 4), "K": (1, 3, 5), "hidden": (1, 3, 6), "classes": (2, 3, 10)},
             inputs=lambda **sizes: _conv_net_inputs(**sizes),
             options=lambda N, **_: {"reg": 0.1 * N} if N % 2 else {},
             notable={

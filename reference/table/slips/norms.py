@@ -89,9 +89,8 @@ def _both(sentence: str, axis: int, made: Made) -> Slips:
     }
 
 
-def normalisation(axis: int, over: str) -> Slips:
-    """The slips of a normalisation over an axis whose length is called `over`."""
-    other = 1 - axis
+def _forward(axis: int, over: str) -> Slips:
+    """In forward: what normalises."""
     return {
         **_both(
             f"the variance is divided by {over} - 1: the biased one normalises",
@@ -107,6 +106,13 @@ def normalisation(axis: int, over: str) -> Slips:
             axis,
             lambda p, x, eps: p.centred / torch.sqrt(p.var * p.count + eps),
         ),
+    }
+
+
+def _other_axis(axis: int) -> Slips:
+    """In forward: statistics over the wrong axis, and what scales."""
+    other = 1 - axis
+    return {
         "the variance is that over the other axis": _norm(
             axis, lambda p, x, eps: p.centred / torch.sqrt(Parts(x, other, eps).var + eps)
         ),
@@ -123,6 +129,12 @@ def normalisation(axis: int, over: str) -> Slips:
             axis, lambda p, x, eps: Parts(x, other, eps).normed
         ),
         "gamma and beta are exchanged": lambda x, gamma, beta, *, eps=1e-5: normalised(axis)(x, beta, gamma, eps=eps),
+    }
+
+
+def _missing(axis: int) -> Slips:
+    """In dx: a part of it is missing."""
+    return {
         "the mean and the variance are treated as constants in backward": _dx(
             axis, lambda p, dout, gamma: dout * gamma / p.std
         ),
@@ -137,6 +149,12 @@ def normalisation(axis: int, over: str) -> Slips:
             axis,
             lambda p, dout, gamma: (dout * gamma - p.mean(dout) - p.normed * p.mean(dout * p.normed)) / p.std,
         ),
+    }
+
+
+def _counted(axis: int, over: str) -> Slips:
+    """In dx: a wrong count or sign."""
+    return {
         f"the division by {over} is missing in dx: the whole is summed": _dx(
             axis, lambda p, dout, gamma: p.count * full_dx(p, dout * gamma)
         ),
@@ -164,6 +182,12 @@ def normalisation(axis: int, over: str) -> Slips:
                 (dout * gamma - p.mean(dout * gamma) + p.normed * p.mean(dout * gamma * p.normed)) / p.std
             ),
         ),
+    }
+
+
+def _taken(axis: int, over: str) -> Slips:
+    """In dx: what is divided by, and the axis of the means."""
+    return {
         "in backward, the division by the standard deviation is missing": _dx(
             axis, lambda p, dout, gamma: full_dx(p, dout * gamma) * p.std
         ),
@@ -172,6 +196,12 @@ def normalisation(axis: int, over: str) -> Slips:
         f"in backward, the number of {'columns' if axis == BATCH else 'rows'} stands for {over}": _dx(
             axis, _of_another_count
         ),
+    }
+
+
+def _dgammas(axis: int) -> Slips:
+    """In dgamma."""
+    return {
         "dgamma is made with x - mean, not divided by the standard deviation": _dgamma(
             axis, lambda p, dout: (dout * p.centred).sum(0)
         ),
@@ -184,6 +214,12 @@ def normalisation(axis: int, over: str) -> Slips:
             axis, lambda p, dout: (dout * p.normed).sum().expand(dout.shape[1])
         ),
     }
+
+
+def normalisation(axis: int, over: str) -> Slips:
+    """The slips of a normalisation over an axis whose length is called `over`."""
+    forward = {**_forward(axis, over), **_other_axis(axis)}
+    return {**forward, **_missing(axis), **_counted(axis, over), **_taken(axis, over), **_dgammas(axis)}
 
 
 def _around(x: Tensor, mean: Tensor, axis: int, eps: float) -> Tensor:
