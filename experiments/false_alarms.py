@@ -1,17 +1,18 @@
 """How often does the exam cry wolf? Right code, compared tensor by tensor until there are enough comparisons.
 
-Right are torch on the CPU in each precision, and the from-scratch package in the two it takes, both its forms. Each
-draws a legal shape of a layer, a distribution and a scale of its data; every output and gradient is compared as in the
-exam. A line of results.jsonl is kept for each draw, so a run that was stopped goes on where it was.
+Right are torch on the CPU in each precision, with one thread and with two, and in the two that they take the
+from-scratch package, both its forms, and the textbook of the bank. Each draw has a legal shape of a layer, a
+distribution and a scale of its data; every output and gradient is compared as in the exam, the allowances of a few
+draws of one shape derived side by side. A line of results.jsonl is kept for each such batch, so a run that was stopped
+goes on where it was; lines of another state of the checks are left aside.
 
 A scale is left out where squares of the data leave the format: what then overflows is another question.
 """
 
 import json
-import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,14 +23,18 @@ import torch
 from numpy.typing import NDArray
 
 from scratchproof import scratch
+from scratchproof.bank.certificate import keep, of_alarms, state
 from scratchproof.bank.mechanical import FORMS, in_form
+from scratchproof.bank.mistakes import subject_of
+from scratchproof.bank.worth import at_most
 from scratchproof.exam.beyond import drawn
 from scratchproof.exam.compare import Verdict
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import judge
+from scratchproof.oracle.tolerance import tolerances_of_many
 from scratchproof.progress import progress
 from scratchproof.subjects.subject import ModuleSubject, Subject, load
-from scratchproof.table.layers import LAYERS, Layer
+from scratchproof.table.layers import LAYERS, Case, Layer
 from scratchproof.vjp import PRECISIONS, Precision
 
 from .command import Basic, command, option
@@ -39,14 +44,19 @@ Array = NDArray[Any]
 FORMATS = ("float64", "float32", "float16", "bfloat16")
 KINDS = ("pair", "loss", "net", "forward")
 SHAPES = 40  # of a layer, in turn
-SCALES = (1e-6, 1e-3, 1.0, 1e3, 1e6)
+BATCH, ELEMENTS = 16, 2**16  # draws of one shape side by side, and of how many elements at most
+SCALES = {"float16": (0.1, 0.3, 1.0, 2.0)}
+FURTHER = (1e-6, 1e-3, 1.0, 1e3, 1e6)  # of formats with a range to speak of
 DISTRIBUTIONS: Mapping[str, Callable[[Array, np.random.Generator], Array]] = {
     "normal": lambda x, rng: x,
     "of one sign": lambda x, rng: np.abs(x),
     "cancelling": lambda x, rng: np.concatenate([x.ravel()[: x.size - x.size // 2], -x.ravel()[: x.size // 2]]),
     "sparse": lambda x, rng: np.where(rng.random(x.shape) < 0.9, 0.0, x),
     "of many sizes": lambda x, rng: x * 10.0 ** rng.uniform(-6, 0, x.shape),
+    "repeating": lambda x, rng: np.round(2 * x) / 3,
+    "nearly alike": lambda x, rng: 1 + x / 1000,
 }
+DENORMAL = "denormal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,41 +67,114 @@ class Config(Basic):
     results: str = option("runs/false-alarms.jsonl", "where results are kept and found again")
     layers: str = option("", "only these layers, separated by commas")
     precisions: str = option(",".join(FORMATS), "precisions, separated by commas")
-    threads: int = option(1, "torch's threads", least=1)
+    threads: int = option(2, "torch's threads: one and so many, in turn", least=1)
+    keep: str = option("", "put the count into this file of measurements")
 
 
-SMOKE = {"comparisons": 40, "layers": "relu,affine", "results": "runs/smoke/false-alarms.jsonl"}
+SMOKE = {"comparisons": 200, "layers": "relu,affine", "results": "runs/smoke/false-alarms.jsonl"}
 
 
 def main(config: Config) -> dict[str, object]:
     """Compare until there are enough; print the count, the alarms and the bound; return the record."""
-    torch.set_num_threads(config.threads)
     run = Run.start("false_alarms", config)
     file = Path(config.results)
     file.parent.mkdir(parents=True, exist_ok=True)
     known = _known(file)
     count = sum(line["comparisons"] for line in known.values())
     with progress("comparisons") as advance, file.open("a", encoding="utf-8") as lines:
-        for key, ask in _draws(config):
+        for draw in _draws(config):
             if count >= config.comparisons:
                 break
             advance(min(count, config.comparisons), config.comparisons)
-            if key not in known:
-                compared, alarms = ask()
-                known[key] = {"key": key, "comparisons": compared, "alarms": alarms}
+            if draw.key not in known:
+                torch.set_num_threads(config.threads if draw.turn % 2 else 1)
+                compared, alarms = draw.asked()
+                known[draw.key] = {"key": draw.key, "comparisons": compared, "alarms": alarms, "state": state()}
                 count += compared
-                lines.write(json.dumps(known[key]) + "\n")
+                lines.write(json.dumps(known[draw.key]) + "\n")
                 lines.flush()
-    return run.finish(_told(list(known.values())))
+    return run.finish(_told(list(known.values()), config.keep))
 
 
 def _known(file: Path) -> dict[str, dict[str, Any]]:
     found = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return {line["key"]: line for line in map(json.loads, found)}
+    return {line["key"]: line for line in map(json.loads, found) if line["state"] == state()}
 
 
-def _draws(config: Config) -> Iterator[tuple[str, Callable[[], tuple[int, list[str]]]]]:
-    """Without end: each draw by its name, and how it is asked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """Several sets of inputs of one shape, distribution and scale, and the subjects that get them."""
+
+    layer: Layer
+    precision: Precision
+    distribution: str
+    scale: float
+    turn: int
+    subjects: Sequence[Subject]
+
+    @property
+    def key(self) -> str:
+        return f"{self.layer.name} {self.precision.name} {self.distribution} {self.scale:g} {self.turn}"
+
+    def asked(self) -> tuple[int, list[str]]:
+        """How many tensors were compared, and what was told of any."""
+        compared, alarms = 0, []
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for trial in self.trials():
+                for subject in self.subjects:
+                    exam = Exam(subject=subject, layer=self.layer, precision=self.precision)
+                    if subject.function(self.layer, trial.case, self.precision) is None:
+                        continue
+                    for result in judge(exam, trial, "false alarms"):
+                        compared += 1
+                        if result.verdict is not Verdict.PASS:
+                            told = f"{subject.name}: {self.distribution}, scale {self.scale:g}, seed {trial.seed}"
+                            alarms.append(f"{told}: {result.message}")
+        return compared, alarms
+
+    def trials(self) -> list[Trial]:
+        """With their allowances, derived side by side."""
+        assert self.layer.shapes is not None
+        sizes = drawn(self.layer.shapes, self.turn // SHAPES, SHAPES)[self.turn % SHAPES]
+        case = self.layer.shapes.case(sizes)
+        elements = sum(value.size for value in case.inputs(np.random.default_rng(0)).values())
+        count = max(1, min(BATCH, ELEMENTS // elements))
+        trials = [self._trial(case, BATCH * self.turn + i) for i in range(count)]
+        found = tolerances_of_many(
+            self.layer.torch,
+            [trial.truth for trial in trials],
+            [trial.inputs for trial in trials],
+            [trial.cotangents for trial in trials],
+            self.precision,
+            constant=self.layer.constant,
+            options=case.options,
+            alternatives=self.layer.alternatives,
+            stored=self.layer.stored,
+            seed=self.turn,
+        )
+        for trial, of_trial in zip(trials, found, strict=True):
+            trial.tolerances = of_trial
+        return trials
+
+    def _trial(self, case: Case, seed: int) -> Trial:
+        rng = np.random.default_rng([seed, 1])  # else the cotangent is x itself
+        inputs = case.inputs(rng)
+        data = inputs[self.layer.data]
+        shaped = DISTRIBUTIONS.get(self.distribution, DISTRIBUTIONS["normal"])(data, rng)
+        inputs[self.layer.data] = self.scale * shaped.reshape(data.shape)
+        return Trial(
+            layer=self.layer,
+            case=case,
+            name=case.name,
+            precision=self.precision,
+            inputs=self.precision.rounded(inputs),
+            seed=seed,
+        )
+
+
+def _draws(config: Config) -> Iterator[Draw]:
+    """Without end."""
     names = config.layers.split(",") if config.layers else [layer.name for layer in LAYERS]
     rows = [layer for layer in LAYERS if layer.name in names and layer.kind in KINDS and layer.shapes]
     if not rows:
@@ -102,17 +185,24 @@ def _draws(config: Config) -> Iterator[tuple[str, Callable[[], tuple[int, list[s
         for layer in rows:
             for name, of_precision in subjects.items():
                 precision = PRECISIONS[name]
-                scales = [s for s in SCALES if precision.tiny < s * s * 1e-2 and s * s * 1e4 < precision.largest]
-                for i, distribution in enumerate(DISTRIBUTIONS):
-                    scale = scales[(turn + i) % len(scales)]
-                    key = f"{layer.name} {name} {distribution} {scale:g} {turn}"
-                    yield (
-                        key,
-                        lambda l=layer, p=precision, d=distribution, s=scale, t=turn, w=of_precision: _asked(  # type: ignore[misc]
-                            l, p, d, s, t, w
-                        ),
+                for distribution, scale in _data(precision, turn):
+                    yield Draw(
+                        layer=layer,
+                        precision=precision,
+                        distribution=distribution,
+                        scale=scale,
+                        turn=turn,
+                        subjects=of_precision,
                     )
         turn += 1
+
+
+def _data(precision: Precision, turn: int) -> Iterator[tuple[str, float]]:
+    """Distributions, each with a scale that changes from turn to turn."""
+    held = (s for s in FURTHER if precision.tiny < s * s * 1e-2 and s * s * 1e4 < precision.largest)
+    scales = SCALES.get(precision.name) or tuple(held)
+    yield from ((distribution, scales[(turn + i) % len(scales)]) for i, distribution in enumerate(DISTRIBUTIONS))
+    yield DENORMAL, precision.tiny
 
 
 def _subjects(name: str) -> list[Subject]:
@@ -124,38 +214,10 @@ def _subjects(name: str) -> list[Subject]:
         module = ModuleType(f"scratch{form}")
         vars(module).update(in_form(form, scratch))
         found.append(ModuleSubject(name=module.__name__, module=module))
-    return found
+    return [*found, subject_of(None)] if len(found) > 1 else found
 
 
-def _asked(
-    layer: Layer, precision: Precision, distribution: str, scale: float, turn: int, subjects: list[Subject]
-) -> tuple[int, list[str]]:
-    """How many tensors were compared, and what was told of any."""
-    assert layer.shapes is not None
-    sizes = drawn(layer.shapes, turn // SHAPES, SHAPES)[turn % SHAPES]
-    case = layer.shapes.case(sizes)
-    rng = np.random.default_rng([turn, 1])  # else the cotangent is x itself
-    inputs = case.inputs(rng)
-    data = inputs[layer.data]
-    inputs[layer.data] = scale * DISTRIBUTIONS[distribution](data, rng).reshape(data.shape)
-    trial = Trial(
-        layer=layer, case=case, name=case.name, precision=precision, inputs=precision.rounded(inputs), seed=turn
-    )
-    compared, alarms = 0, []
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for subject in subjects:
-            exam = Exam(subject=subject, layer=layer, precision=precision)
-            if subject.function(layer, case, precision) is None:
-                continue
-            for result in judge(exam, trial, "false alarms"):
-                compared += 1
-                if result.verdict is not Verdict.PASS:
-                    alarms.append(f"{subject.name}: {distribution}, scale {scale:g}: {result.message}")
-    return compared, alarms
-
-
-def _told(lines: list[dict[str, Any]]) -> dict[str, object]:
+def _told(lines: list[dict[str, Any]], file: str) -> dict[str, object]:
     count = sum(line["comparisons"] for line in lines)
     alarms = [alarm for line in lines for alarm in line["alarms"]]
     by_format, of_format = Counter[str](), Counter[str]()
@@ -169,17 +231,9 @@ def _told(lines: list[dict[str, Any]]) -> dict[str, object]:
     print(f"{len(alarms):,} alarms in {count:,} comparisons: with 95 % confidence at most 1 in {1 / bound:,.0f}")
     for alarm in alarms[:20]:
         print(f"  {alarm}")
+    if file:
+        keep(Path(file), of_alarms({name: (of_format[name], compared) for name, compared in by_format.items()}))
     return {"comparisons": count, "alarms": len(alarms), "at_most": bound, "told": alarms[:200]}
-
-
-def at_most(alarms: int, count: int) -> float:
-    """The rate above which so few alarms in so many comparisons have less than a chance of 5 %: 3 / count for none."""
-    low, high = 0.0, alarms + 10.0 + 10 * math.sqrt(alarms + 1)
-    for _ in range(60):
-        mean = (low + high) / 2
-        chance = sum(math.exp(-mean + k * math.log(mean) - math.lgamma(k + 1)) for k in range(alarms + 1))
-        low, high = (mean, high) if chance > 0.05 else (low, mean)
-    return high / count
 
 
 if __name__ == "__main__":

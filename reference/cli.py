@@ -66,6 +66,7 @@ def main() -> None:
 @in_process_option
 @time_limit_option
 @strict_option
+@click.option("--certify", is_flag=True, help="Measure anew what a PASS of these layers is worth: minutes for all.")
 @rename_option
 @mapping_option
 @json_option
@@ -84,6 +85,7 @@ def check(
     in_process: bool,
     time_limit: float,
     strict: bool,
+    certify: bool,
     renamed: dict[str, str],
     mapping: Path | None,
     scripts: Path | None,
@@ -107,6 +109,7 @@ def check(
     if not (in_process or rows):
         prepare(subject)
     how: dict[str, Any] = {"effort": effort, "rows": rows, "in_process": in_process, "time_limit": time_limit}
+    how["certify"] = certify
     found = _examine(subject, layers, dtypes, device, seed, strict=strict, renamed=renamed, mapping=mapping, **how)
     _show(found, files)
     written(files, found)
@@ -187,11 +190,15 @@ def _examine(
     renamed: dict[str, str],
     mapping: Path | None = None,
     rows: str | None = None,
+    certify: bool = False,
 ) -> dict[str, Any]:
     """Load and examine; return the document."""
     import torch
 
     from scratchproof.api.tables import rows_of, subject_of
+    from scratchproof.bank.certificate import stored
+    from scratchproof.bank.measure import afresh
+    from scratchproof.bank.worth import certificate
     from scratchproof.exam.checks import examine
     from scratchproof.exam.compare import Verdict
     from scratchproof.exam.judge import strictly
@@ -231,7 +238,15 @@ def _examine(
         wanted = ", ".join(layer.name for layer in table)
         raise subject.SubjectError(f"{spec} has nothing to examine: none of {wanted}")
     remarks = tuple(examined.remarks)
-    return document(reports, subject=examined.name, seed=seed, oracle=oracle, asked=layers, remarks=remarks)
+    held = stored() | (afresh(_rows_of(reports, table), effort, seed) if certify and not rows else {})
+    told = {"asked": layers, "remarks": remarks, "certificate": certificate(held, reports, effort)}
+    return document(reports, subject=examined.name, seed=seed, oracle=oracle, **told)
+
+
+def _rows_of(reports: Any, table: Any) -> list[Any]:
+    """The rows of the table that are there."""
+    there = {report.layer for report in reports if report.verdict != "MISSING"}
+    return [layer for layer in table if layer.name in there]
 
 
 def _show(found: dict[str, Any], files: Files) -> None:

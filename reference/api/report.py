@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
+from scratchproof.bank.worth import by_allowance
 from scratchproof.exam.compare import Result, Verdict
 from scratchproof.exam.exam import Report as Sitting
 from scratchproof.report.document import document
@@ -56,7 +57,8 @@ class Report:
         return fragment(self._document())
 
     def _document(self) -> dict[str, Any]:
-        return document(self.sittings, subject=self.subject, seed=self.seed, oracle="cpu")
+        worth = by_allowance(sitting for sitting in self.sittings if sitting.verdict is Verdict.PASS)
+        return document(self.sittings, subject=self.subject, seed=self.seed, oracle="cpu", certificate=worth)
 
     def _printed(self, stream: io.StringIO) -> str:
         show(Console(file=stream, width=WIDTH), self._document())

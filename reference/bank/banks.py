@@ -22,13 +22,14 @@ BANKS = (*MISTAKES, "mechanical")
 class Asked:
     """One wrong version of right code. text: what of it is wrong, so that a result is not taken for another's.
 
-    equivalent: why it is none should it live, where that is known.
+    rows: that may tell of it, the likeliest first. equivalent: why it is none should it live, where that is known.
     """
 
     bank: str
     name: str
     text: str
     kill: Callable[[Bench], str]
+    rows: tuple[str, ...] = ()
     equivalent: str = ""
 
     @property
@@ -48,6 +49,7 @@ def asked(bank: str, package: ModuleType, layers: Sequence[Layer] = ()) -> Itera
                     name=name,
                     text=f"{name}\n{slip.function}\n{slip.old}\n{slip.new}",
                     kill=partial(_told, slip),
+                    rows=(slip.row,),
                 )
         return
     for change in changes(package, layers or LAYERS):
@@ -56,6 +58,7 @@ def asked(bank: str, package: ModuleType, layers: Sequence[Layer] = ()) -> Itera
             name=change.name,
             text=f"{change.module}\n{change.mutant.changed}",
             kill=change.kill,
+            rows=tuple(dict.fromkeys(layer.name for of_form in change.rows.values() for layer in of_form)),
             equivalent=change.equivalent,
         )
 
@@ -140,3 +143,23 @@ def tally(bank: str, every: Sequence[Asked], told: dict[str, str]) -> Tally:
         caught=sum(bool(told.get(one.key)) for one in every),
         lives=tuple(one.name for one in alive if not one.equivalent),
     )
+
+
+def by_row(every: Sequence[Asked], told: dict[str, str]) -> dict[str, tuple[int, int]]:
+    """For each row, how many it caught and how many were due. What lives is due from the likeliest row to tell."""
+    counted: dict[str, tuple[int, int]] = {}
+    for one in every:
+        found = told.get(one.key)
+        if found is None or (not found and one.equivalent):
+            continue
+        name = _teller(one, found)
+        caught, due = counted.get(name, (0, 0))
+        counted[name] = (caught + bool(found), due + 1)
+    return counted
+
+
+def _teller(one: Asked, told: str) -> str:
+    """The row whose check told of it: a message names its row first."""
+    message = told.partition(": ")[2]
+    named = (name for name in sorted(one.rows, key=len, reverse=True) if message.startswith(name))
+    return next(named, one.rows[0] if one.rows else "")

@@ -36,6 +36,11 @@ FORMATS = ("float64", "float32", "float16", "bfloat16")
     help="The file in which results are kept; what stands there is not examined again.",
 )
 @click.option("--again", is_flag=True, help="Examine anew what lived: after the exam has learnt something.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Put what is measured into this file of measurements, from which a certificate is made.",
+)
 @json_option
 def mutants(
     package: str,
@@ -46,6 +51,7 @@ def mutants(
     seed: int,
     results: Path,
     again: bool,
+    keep: Path | None,
     **files: Path | None,
 ) -> None:
     """Put wrong versions of right code to the exam, and count those that it catches.
@@ -59,55 +65,27 @@ def mutants(
     usable(files)
     import torch
 
-    from scratchproof.bank.banks import Ledger
-    from scratchproof.bank.kill import Bench
+    from scratchproof.bank.banks import Ledger, by_row, tally
+    from scratchproof.bank.certificate import keep as kept
+    from scratchproof.bank.certificate import of_banks, of_precision
+    from scratchproof.bank.kill import Bench, package_called
+    from scratchproof.bank.measure import run_bank, smallest
     from scratchproof.report.files import write
+    from scratchproof.table.layers import family
 
     torch.set_num_threads(1)
-    chosen = banks or BANKS
-    ledger = Ledger(file=results, again=again)
-    killing = [bank for bank in chosen if bank != "precision"]
-    tallies = _kills(package, killing, layers, every, ledger, Bench(seed=seed, effort=effort))
-    found = _precision(layers, seed) if "precision" in chosen else []
+    chosen, rows = banks or BANKS, [layer for name in layers for layer in family(name)]
+    ledger, bench, changed = Ledger(file=results, again=again), Bench(seed=seed, effort=effort), package_called(package)
+    runs = {bank: run_bank(bank, changed, rows, ledger, bench, every) for bank in chosen if bank != "precision"}
+    tallies = [tally(bank, *run) for bank, run in runs.items()]
+    found = smallest(rows, seed) if "precision" in chosen else []
     _show(tallies, found)
     if files.get("json"):
         write(files["json"], _record(tallies, found))  # type: ignore[arg-type]
+    if keep:
+        counted = of_banks(effort, {bank: by_row(*run) for bank, run in runs.items()}) if runs else {}
+        kept(keep, {**counted, **(of_precision(found) if found else {})})
     sys.exit(0 if all(tally.passed for tally in tallies) else 1)
-
-
-def _kills(package: str, banks: Sequence[str], names: Sequence[str], every: int, ledger: Any, bench: Any) -> list[Any]:
-    from scratchproof.bank.banks import asked, tally
-    from scratchproof.bank.kill import package_called
-    from scratchproof.progress import progress
-
-    rows = _rows(names)
-    tallies = []
-    for bank in banks:
-        held = list(asked(bank, package_called(package), rows))[::every]
-        with progress(bank) as advance:
-            told = ledger.examine(bench, held, advance)
-        tallies.append(tally(bank, held, told))
-    return tallies
-
-
-def _rows(names: Sequence[str]) -> list[Any]:
-    from scratchproof.table.layers import family
-
-    return [layer for name in names for layer in family(name)]
-
-
-def _precision(names: Sequence[str], seed: int) -> list[Any]:
-    from scratchproof.bank.precision import rows, seen
-    from scratchproof.progress import progress
-    from scratchproof.vjp import PRECISIONS
-
-    asked = [(layer, PRECISIONS[name]) for layer in rows(_rows(names)) for name in FORMATS]
-    found: list[Any] = []
-    with progress("precision") as advance:
-        for done, (layer, precision) in enumerate(asked):
-            advance(done, len(asked))
-            found += seen(layer, precision, seed)
-    return found
 
 
 def _show(tallies: Sequence[Any], found: Sequence[Any]) -> None:

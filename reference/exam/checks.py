@@ -17,7 +17,7 @@ from scratchproof.exam.causes.explain import explained
 from scratchproof.exam.causes.reproduce import reproduced
 from scratchproof.exam.compare import Result, Severity, Verdict, compare
 from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report, Trial
-from scratchproof.exam.judge import judge, quantities, unanswered
+from scratchproof.exam.judge import is_zero, judge, quantities, sight, unanswered
 from scratchproof.exam.nets import (
     check_dropout,
     check_drops,
@@ -36,7 +36,6 @@ from scratchproof.vjp import PRECISIONS, Array, Gradients, Outputs, answer
 
 Check = Callable[[Exam], Iterator[Result]]
 LAST = (Verdict.CRASH, Verdict.TIMEOUT, Verdict.UNIMPLEMENTED)  # after these there is nothing to put to further checks
-ROUNDING = 1024  # so many units in the last place of the others' largest element, a gradient is zero
 
 
 def examine(
@@ -81,7 +80,8 @@ def _sat(exam: Exam) -> Report:
         exam.results = explained(exam)
         exam.results = reproduced(exam)
     verdict = max((r.verdict for r in exam.results), key=lambda v: v.gravity)
-    return Report(layer=layer.name, precision=precision, verdict=verdict, results=tuple(exam.results))
+    seen = sight(exam.trials[0]) if verdict is Verdict.PASS else None
+    return Report(layer=layer.name, precision=precision, verdict=verdict, results=tuple(exam.results), sight=seen)
 
 
 def run_check(exam: Exam, check: Check) -> list[Result]:
@@ -136,7 +136,7 @@ def check_controls(exam: Exam) -> Iterator[Result]:
     for quantity, _, expected, tolerance, cotangent in quantities(trial, trial.truth):
         if expected.dtype.kind != "f":
             continue  # compared exactly: there is no tolerance to be too wide
-        if quantity not in trial.outputs and _is_zero(expected, trial.truth.grads[cotangent]):
+        if quantity not in trial.outputs and is_zero(expected, trial.truth.grads[cotangent]):
             continue
         passed = [
             name
@@ -234,12 +234,6 @@ def _mixed(trial: Trial, a: int, b: int) -> tuple[Outputs, Gradients]:
     held = trial.precision.rounded(exact)
     lost = answer(trial.oracle, trial.inputs, [{name: held[name] - exact[name] for name in u}]).grads[0]
     return replace(trial, inputs=held).given(), lost
-
-
-def _is_zero(expected: Array, others: Mapping[str, Array]) -> bool:
-    """Whether a gradient is nothing but the rounding of others."""
-    largest = max((np.abs(other).max(initial=0.0) for other in others.values()), default=0.0)
-    return bool(np.abs(expected).max(initial=0.0) <= ROUNDING * np.finfo(np.float64).eps * largest)
 
 
 def _controls(exam: Exam, truth: Array) -> Iterator[tuple[str, Array]]:

@@ -34,14 +34,27 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """How small an error would be told of, by what is allowed: in the quantity where it must be largest.
+
+    element: relative, in one element of median size. scale: of the whole, in the quantity where that must be largest.
+    """
+
+    quantity: str
+    element: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the exam found of one layer in one precision."""
+    """What the exam found of one layer in one precision, and how small an error it would have told of."""
 
     layer: str
     precision: str
     verdict: Verdict
     results: tuple[Result, ...]
     seconds: float = 0.0
+    sight: Sight | None = None
 
     @property
     def tightest(self) -> Result | None:

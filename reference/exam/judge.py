@@ -1,13 +1,13 @@
 """From comparisons to verdicts: what a difference means on random inputs, and what at a corner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from scratchproof.exam.compare import Comparison, Result, Severity, Verdict, compare, same_dtype, wider
-from scratchproof.exam.exam import Exam, Report, Seen, Trial
+from scratchproof.exam.exam import Exam, Report, Seen, Sight, Trial
 from scratchproof.oracle.explain import as_if
 from scratchproof.oracle.kinks import subgradients
 from scratchproof.oracle.tolerance import Tolerance
@@ -74,6 +74,32 @@ def quantities(trial: Trial, found: Answer) -> Iterator[Measured]:
     for index, (actual, expected) in enumerate(zip(found.grads, trial.truth.grads, strict=False)):
         for name in expected:
             yield Measured(f"d{name}", actual[name], expected[name], of_grads[index][name], index)
+
+
+def sight(trial: Trial) -> Sight | None:
+    """How small an error in the trial's results would be told of; None where there is nothing to be wrong."""
+    sizes: dict[str, float] = {}
+    scales = []
+    for quantity, _, expected, tolerance, cotangent in quantities(trial, trial.truth):
+        there = np.isfinite(expected) & (expected != 0) if expected.dtype.kind == "f" else np.zeros(0, dtype=bool)
+        if not there.any() or (quantity not in trial.outputs and is_zero(expected, trial.truth.grads[cotangent])):
+            continue
+        room = np.sort(tolerance.allowed[there] / np.abs(expected[there]))
+        sizes[quantity] = max(sizes.get(quantity, 0.0), float(room[len(room) // 2]))
+        scales.append(tolerance.scale)
+    if not sizes:
+        return None
+    worst = max(sizes, key=sizes.__getitem__)
+    return Sight(quantity=worst, element=sizes[worst], scale=max(scales))
+
+
+ROUNDING = 1024  # so many units in the last place of the others' largest element, a gradient is zero
+
+
+def is_zero(expected: Array, others: Mapping[str, Array]) -> bool:
+    """Whether a gradient is nothing but the rounding of others."""
+    largest = max((np.abs(other).max(initial=0.0) for other in others.values()), default=0.0)
+    return bool(np.abs(expected).max(initial=0.0) <= ROUNDING * np.finfo(np.float64).eps * largest)
 
 
 def verdict_of(

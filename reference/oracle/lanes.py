@@ -113,33 +113,38 @@ def repeated(compute: Callable[[], dict[K, Array]], count: int, rounding: Roundi
 
 def stacked(
     expression: Expression,
-    inputs: Inputs,
-    cotangents: Sequence[Outputs],
+    inputs: Sequence[Inputs],
+    cotangents: Sequence[Sequence[Outputs]],
     count: int,
     *,
     constant: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
-) -> list[Answer]:
-    """The answer of a torch expression in float64, `count` times in one pass.
+) -> list[list[Answer]]:
+    """The answers of a torch expression in float64 for each of several inputs of one shape, `count` times in one pass.
 
-    Raises: whatever torch raises where it cannot batch the expression.
+    cotangents: as many for each of the inputs. Raises: whatever torch raises where it cannot batch the expression.
     """
-    names = floating(inputs, constant)
-    given = {name: _expanded(value, count) for name, value in inputs.items()}
+    names = floating(inputs[0], constant)
+    given = {name: _expanded([one[name] for one in inputs], count) for name in inputs[0]}
     wanted = [given[name].requires_grad_() for name in names]
     with arithmetic(tf32=False), drawing_alike():
         batched = vmap(lambda given: by_path(expression(*given.values(), **(options or {}))), randomness="same")
         outs = batched(given)
     grads = []
-    for dout in cotangents:
-        douts = {name: _expanded(value, count) for name, value in dout.items()}
-        grads.append(dict(zip(names, pulled_back(outs, douts, wanted), strict=True)))
+    for douts in zip(*cotangents, strict=True):
+        stacks = {name: _expanded([dout[name] for dout in douts], count) for name in douts[0]}
+        grads.append(dict(zip(names, pulled_back(outs, stacks, wanted), strict=True)))
     of_outs, of_grads = _arrays(outs), [_arrays(of_cotangent) for of_cotangent in grads]
-    return [Answer(outs=_lane(of_outs, i), grads=tuple(_lane(g, i) for g in of_grads)) for i in range(count)]
+    runs = [
+        Answer(outs=_lane(of_outs, i), grads=tuple(_lane(g, i) for g in of_grads)) for i in range(len(inputs) * count)
+    ]
+    return [runs[start : start + count] for start in range(0, len(runs), count)]
 
 
-def _expanded(value: Array, count: int) -> Tensor:
-    return torch.from_numpy(np.array(value)).expand(count, *value.shape)
+def _expanded(values: Sequence[Array], count: int) -> Tensor:
+    """Each of the values `count` times, one after the other along a new first axis."""
+    stack = torch.from_numpy(np.stack(values))
+    return stack.unsqueeze(1).expand(len(values), count, *values[0].shape).flatten(0, 1)
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:

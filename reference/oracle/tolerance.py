@@ -38,6 +38,8 @@ CEILING = 4.0
 
 K = TypeVar("K")
 Compute: TypeAlias = Callable[[], dict[K, Array]]
+Key: TypeAlias = tuple[int, int, str]
+"""Which answer, which cotangent (OUT for the outputs), which name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,31 +80,66 @@ def tolerances(
     to the format, "outputs" where only outputs and gradients are, all else being kept in the accumulator's precision.
     The seed fixes the disturbances, `repeats` says how many.
     """
-
-    def computing(one: Expression) -> Compute[tuple[int, str]]:
-        function = from_torch(one, constant=constant, options=options)
-        how: dict[str, Any] = {"constant": constant, "options": options}
-        return Lanes(
-            expression=one,
-            once=lambda: _flat(answer(function, inputs, cotangents)),
-            together=lambda count: [_flat(found) for found in stacked(one, inputs, cotangents, count, **how)],
-            truth=_flat(truth),
-            shapes=tuple(value.shape for value in inputs.values()),
-        )
-
-    others = [computing(one) for one in alternatives]
-    found = spread(
-        computing(expression),
-        _flat(truth),
+    found = tolerances_of_many(
+        expression,
+        [truth],
+        [inputs],
+        [cotangents],
         precision,
-        alternatives=others,
+        constant=constant,
+        options=options,
+        alternatives=alternatives,
         stored=stored,
         seed=seed,
         repeats=repeats,
     )
-    grads = tuple({name: found[i, name] for name in of_cotangent} for i, of_cotangent in enumerate(truth.grads))
-    outs = {name: found.get((OUT, name)) or _exactly(out) for name, out in truth.outs.items()}
-    return outs, grads
+    return found[0]
+
+
+def tolerances_of_many(
+    expression: Expression,
+    truths: Sequence[Answer],
+    inputs: Sequence[Inputs],
+    cotangents: Sequence[Sequence[Outputs]],
+    precision: Precision,
+    *,
+    constant: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    alternatives: Sequence[Expression] = (),
+    stored: str = "all",
+    seed: int = 0,
+    repeats: int = REPEATS,
+) -> list[tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]]:
+    """The same for several inputs of one shape, each with its truth and cotangents, derived side by side."""
+    truth = _flat(truths)
+
+    def computing(one: Expression) -> Compute[Key]:
+        function = from_torch(one, constant=constant, options=options)
+
+        def together(count: int) -> list[dict[Key, Array]]:
+            found = stacked(one, inputs, cotangents, count, constant=constant, options=options)
+            return [_flat(run) for run in zip(*found, strict=True)]
+
+        return Lanes(
+            expression=one,
+            once=lambda: _flat([answer(function, *given) for given in zip(inputs, cotangents, strict=True)]),
+            together=together,
+            truth=truth,
+            shapes=tuple(value.shape for each in inputs for value in each.values()),
+        )
+
+    others = [computing(one) for one in alternatives]
+    how: dict[str, Any] = {"alternatives": others, "stored": stored, "seed": seed, "repeats": repeats}
+    found = spread(computing(expression), truth, precision, **how)
+    return [_named(found, which, one) for which, one in enumerate(truths)]
+
+
+def _named(
+    found: Mapping[Key, Tolerance], which: int, truth: Answer
+) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:
+    """The tolerances of one of the truths, by output and by cotangent and input."""
+    grads = tuple({name: found[which, i, name] for name in of_one} for i, of_one in enumerate(truth.grads))
+    return {name: found.get((which, OUT, name)) or _exactly(out) for name, out in truth.outs.items()}, grads
 
 
 def spread(
@@ -139,10 +176,13 @@ def _inside(precision: Precision) -> Precision:
 OUT = -1
 
 
-def _flat(found: Answer) -> dict[tuple[int, str], Array]:
-    outs = {(OUT, name): found.outs[name] for name in floating(found.outs)}
-    grads = {(i, name): grad for i, of_cotangent in enumerate(found.grads) for name, grad in of_cotangent.items()}
-    return {**outs, **grads}
+def _flat(answers: Sequence[Answer]) -> dict[Key, Array]:
+    flat: dict[Key, Array] = {}
+    for which, found in enumerate(answers):
+        flat |= {(which, OUT, name): found.outs[name] for name in floating(found.outs)}
+        for i, of_cotangent in enumerate(found.grads):
+            flat |= {(which, i, name): grad for name, grad in of_cotangent.items()}
+    return flat
 
 
 def _tolerance(expected: Array, runs: list[Array], precision: Precision, rounding: Rounding) -> Tolerance:

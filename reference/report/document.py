@@ -11,10 +11,13 @@ The document (format "scratchproof-check", version 1) holds:
     reports             one for each layer and precision: layer, of, precision, verdict, properties, results
       of                the layer of which this one is a part or a mode, or an empty string
       properties        what the layer can be right or wrong in, each worth a point: out, dx, ..., corners, conduct
+      sight             how small an error would have been told of, by what is allowed: quantity, element, scale
       results           check, case, quantity, verdict, severity, message, cause, error, allowed, headroom, grid, and
                         reproducer: a script that shows what is wrong, where one could be written
     seconds             how long each report took, in the order of the reports; not in a JSON file, which is the same
                         for the same seed
+    certificate         what a PASS of these reports is worth: `told` in sentences, and the measurements behind them
+                        (see bank/worth.py); empty where nothing passed
     summary             how many reports got each verdict, and whether all passed
 
 Numbers that are not finite are null: JSON has none. headroom is null where the error is exactly 0.
@@ -25,6 +28,7 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -49,6 +53,7 @@ def document(
     oracle: str,
     asked: Sequence[str] = (),
     remarks: Sequence[str] = (),
+    certificate: Mapping[str, Any] | None = None,
 ) -> Document:
     """The document described at the top of this module."""
     counts = Counter(str(r.verdict) for r in reports)
@@ -68,10 +73,12 @@ def document(
                 "precision": r.precision,
                 "verdict": str(r.verdict),
                 "properties": properties(r.layer),
+                "sight": finite(asdict(r.sight)) if r.sight else None,
                 "results": [finite(result.as_dict()) for result in r.results],
             }
             for r in reports
         ],
+        "certificate": dict(certificate or {}),
         "seconds": [round(r.seconds, 3) for r in reports],
         "summary": {"passed": passed(reports, asked), "verdicts": {str(v): counts[str(v)] for v in Verdict}},
     }

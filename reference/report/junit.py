@@ -87,5 +87,7 @@ def _is_note(result: Found) -> bool:
 
 def _properties(parent: ET.Element, document: Mapping[str, Any]) -> None:
     told = {"seed": document["seed"], "oracle": document["oracle"], **document["environment"]}
+    if worth := document.get("certificate", {}).get("told"):
+        told["certificate"] = " ".join(worth)
     for name, value in told.items():
         ET.SubElement(parent, "property", name=plain(name), value=plain(value))

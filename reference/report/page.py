@@ -45,6 +45,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "layers": [_layer(name, reports) for name, reports in there.items()],
         "absent": absent(document),
         "scale": _scale(),
+        "worth": document.get("certificate", {}).get("told", ()),
     }
 
 

@@ -37,6 +37,8 @@ def show(console: Console, document: Mapping[str, Any]) -> None:
     for layer, found in by_layer.items():
         _show_findings(console, layer, findings(found))
     console.print(_summary(document["reports"]))
+    for line in document.get("certificate", {}).get("told", ()):
+        console.print(Text(plain(line), style="dim"), soft_wrap=not console.is_terminal)
 
 
 def margin(error: float | None, allowed: float | None) -> str:

@@ -23,7 +23,7 @@ NAMES = (
     "xor",
 )
 BY_NUMPY_ALONE = ("parameters", "sigmoid")
-WITHOUT_IMAGES = (*BY_NUMPY_ALONE, "power", "xor")
+WITHOUT_IMAGES = (*BY_NUMPY_ALONE, "xor")
 
 
 def module_of(name: str) -> ModuleType:
@@ -48,14 +48,14 @@ def test_smoke_with_torch(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("name", [*NAMES, *BY_NUMPY_ALONE, "power"])
+@pytest.mark.parametrize("name", [*NAMES, *BY_NUMPY_ALONE])
 def test_help_asks_the_question(name: str, flag: str) -> None:
     result = invoke(name, flag)
     assert result.exit_code == 0
     assert "?" in result.output
     options = {"--smoke", "--seed", "--out", "--data", "--device", "--backend"}
     ignored = {"--data"} if name in WITHOUT_IMAGES else set()
-    ignored |= {"--device", "--backend"} if name in (*BY_NUMPY_ALONE, "power") else set()
+    ignored |= {"--device", "--backend"} if name in BY_NUMPY_ALONE else set()
     assert {option for option in options if f"  {option} " in result.output} == options - ignored
 
 

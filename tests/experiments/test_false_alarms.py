@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from scratchproof.experiments.false_alarms import Config, at_most, main
+from scratchproof.bank.certificate import state, stored
+from scratchproof.experiments.false_alarms import Config, main
 
 
 def counted(tmp_path, comparisons, out, **options):
@@ -15,19 +16,22 @@ def counted(tmp_path, comparisons, out, **options):
 
 
 def test_it_goes_on_where_it_was(tmp_path):
-    first = counted(tmp_path, 20, "a")
+    first = counted(tmp_path, 200, "a", precisions="float32")
     lines = (tmp_path / "r.jsonl").read_text().splitlines()
-    again = counted(tmp_path, 40, "b")
+    again = counted(tmp_path, 400, "b", precisions="float32")
     assert first["alarms"] == again["alarms"] == 0
-    assert 20 <= first["comparisons"] < again["comparisons"]
+    assert 200 <= first["comparisons"] < again["comparisons"]
     assert (tmp_path / "r.jsonl").read_text().splitlines()[: len(lines)] == lines
 
 
 def test_an_alarm_is_counted_and_shown(tmp_path, capsys):
-    line = {"key": "relu float32 normal 1 0", "comparisons": 30, "alarms": ["scratch: wolf"]}
-    (tmp_path / "r.jsonl").write_text(json.dumps(line) + "\n")
-    assert counted(tmp_path, 30, "a")["alarms"] == 1
+    line = {"key": "relu float32 normal 1 0", "comparisons": 30, "alarms": ["scratch: wolf"], "state": state()}
+    old = {**line, "key": "relu float32 normal 1 1", "state": "of other checks"}
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(one) + "\n" for one in (line, old)))
+    found = counted(tmp_path, 30, "a", keep=str(tmp_path / "kept.json"))
+    assert (found["alarms"], found["comparisons"]) == (1, 30)
     assert "scratch: wolf" in capsys.readouterr().out
+    assert stored(tmp_path / "kept.json")["alarms"]["formats"] == {"float32": [1, 30]}
 
 
 def test_wrong_code_would_raise_one(tmp_path, monkeypatch):
@@ -35,11 +39,6 @@ def test_wrong_code_would_raise_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(scratch, "relu_backward", lambda dout, cache: 1.01 * dout * (cache[0] > 0))
     assert counted(tmp_path, 40, "a", precisions="float64")["alarms"] > 0
-
-
-def test_the_bound_is_the_rule_of_three():
-    assert 1_000_000 * at_most(0, 1_000_000) == pytest.approx(3.0, rel=2e-3)
-    assert 100 * at_most(1, 100) > 4.7
 
 
 def test_what_is_not_known_is_refused(tmp_path):

@@ -17,11 +17,15 @@ from scratchproof.vjp import Array, Function, Gradients, Inputs, Precision, Pull
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be brought to the contract: a row of the table, one of its cases, in one precision."""
+    """What is to be brought to the contract: a row of the table, one of its cases, in one precision.
+
+    promised: whether the package says that whatever it takes it can do.
+    """
 
     layer: Layer
     case: Case
     precision: Precision
+    promised: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -170,7 +174,7 @@ def from_rule(asked: Asked, rule: Callable[..., Any]) -> Function:
     def function(w: Array, dw: Array) -> tuple[Array, Pullback]:
         found: list[Array] = []
         if alone:
-            with suppress(Exception):  # it cannot do without a config, and need not
+            with suppress(*() if asked.promised else (Exception,)):  # it cannot do without a config, and need not
                 found = stepped(w.copy(), dw, alone)
         return np.stack(found or stepped(w.copy(), dw, False)), lambda dout: {}
 

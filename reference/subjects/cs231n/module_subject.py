@@ -69,7 +69,7 @@ class ModuleSubject:
         return ("float64", "float32")
 
     def function(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
-        asked = Asked(layer, case, precision)
+        asked = Asked(layer, case, precision, promised=self.refuses_all(layer))
         if not self._there(asked):
             return None
         return self._patient(lambda: EVERY_ADAPTER[layer.kind](asked, *self._find(layer)))

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from scratchproof.oracle import lanes
 from scratchproof.oracle.rounding import Rounding
-from scratchproof.oracle.tolerance import tolerances
+from scratchproof.oracle.tolerance import tolerances, tolerances_of_many
 from scratchproof.vjp import PRECISIONS, answer, floating, from_torch
 
 COUNT = 8
@@ -92,7 +92,9 @@ def test_many_elements_take_several_passes(monkeypatch):
     one = lanes.Lanes(
         expression=expression,
         once=dict,
-        together=lambda count: passes.append(count) or [a.outs for a in stacked(expression, inputs, [], count)],
+        together=lambda count: (
+            passes.append(count) or [a.outs for (a,) in zip(*stacked(expression, [inputs], [[]], count), strict=True)]
+        ),
         truth=answer(from_torch(expression), inputs).outs,
         shapes=tuple(value.shape for value in inputs.values()),
     )
@@ -106,3 +108,17 @@ def test_random_draws_are_the_same_in_every_lane():
     allowed = measured(expression, inputs)["out"].allowed
     assert set(lanes._RIGHT[expression].values()) == {True}
     assert allowed.max() < np.abs(inputs["x0"]).min()  # another mask would move an element by all of its size
+
+
+@pytest.mark.parametrize("batch", [2**20, 0])
+def test_several_draws_are_each_allowed_what_they_are_by_themselves(batch, monkeypatch):
+    monkeypatch.setattr(lanes, "ELEMENTS", batch)
+    expression, inputs = BATCHED["softmax"]
+    draws = [{name: scale * value for name, value in inputs.items()} for scale in (1.0, 8.0)]
+    cotangents = [[{"out": np.random.default_rng(i).standard_normal((6, 9))}] for i in range(2)]
+    truths = [answer(from_torch(expression), *given) for given in zip(draws, cotangents, strict=True)]
+    found = tolerances_of_many(expression, truths, draws, cotangents, PRECISIONS["float32"], **MANY)
+    for given, (outs, (grads,)) in zip(zip(truths, draws, cotangents, strict=True), found, strict=True):
+        alone, (of_grads,) = tolerances(expression, *given, PRECISIONS["float32"], **MANY)
+        for one, other in ((outs["out"], alone["out"]), (grads["x0"], of_grads["x0"])):
+            assert np.median(one.allowed / other.allowed) == pytest.approx(1, abs=0.25)
