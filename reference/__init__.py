@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from scratchproof.api.parametrized import parametrize
     from scratchproof.api.report import Report, assert_passes
     from scratchproof.api.rows import row
+    from scratchproof.judging.judge import judge
+    from scratchproof.judging.judgement import Judgement
     from scratchproof.table.layers import Case, Layer
     from scratchproof.tracing.models import Trace, trace
     from scratchproof.training.modules import Lockstep, lockstep
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Allowance",
     "Case",
+    "Judgement",
     "Layer",
     "Lockstep",
     "Report",
@@ -31,6 +34,7 @@ __all__ = [
     "assert_passes",
     "channels_last",
     "examine",
+    "judge",
     "lockstep",
     "parametrize",
     "row",
@@ -51,6 +55,8 @@ _HOME = {
     "assert_passes": "api.report",
     "examine": "api.examine",
     "row": "api.rows",
+    "Judgement": "judging.judgement",
+    "judge": "judging.judge",
     "Trace": "tracing.models",
     "trace": "tracing.models",
     "Lockstep": "training.modules",

@@ -24,6 +24,8 @@ FLOORS = (
     "grading",
     "tracing",
     "training",
+    "kernels",
+    "judging",
 )
 IN_A_ROOM = 10
 

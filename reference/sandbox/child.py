@@ -10,6 +10,8 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from importlib import import_module
+from typing import Protocol
 
 import numpy as np
 
@@ -29,13 +31,23 @@ def serve(channel: socket.socket) -> None:
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     _same_draws()
-    served = _Served()
+    served: _Service = _Served()
     while True:
         try:
             request = wire.receive(channel)
         except (EOFError, OSError):
             return
-        wire.send(channel, _answered(served, request))
+        if request.what.get("do") == "become":  # said by the oracle, before any stranger's code has run
+            served = import_module(request.what["service"]).Served()
+            wire.send(channel, wire.Message(what={}))
+        else:
+            wire.send(channel, _answered(served, request))
+
+
+class _Service(Protocol):
+    """What answers requests: a subject of the exam, or whatever else a child is told to become."""
+
+    def answer(self, request: wire.Message) -> wire.Message: ...
 
 
 def _same_draws() -> None:
@@ -46,7 +58,7 @@ def _same_draws() -> None:
         torch.manual_seed(0)
 
 
-def _answered(served: "_Served", request: wire.Message) -> wire.Message:
+def _answered(served: "_Service", request: wire.Message) -> wire.Message:
     try:
         return guarded(served.answer, request)
     except REFUSALS as error:

@@ -1,0 +1,188 @@
+"""What is right, and how far a right computation may be from it, for one call: torch in float64 on the CPU."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from scratchproof.exam.compare import compare
+from scratchproof.kernels.problem import Setting, expression, named_arguments
+from scratchproof.oracle.tolerance import REPEATS, Tolerance, tolerances
+from scratchproof.vjp import PRECISIONS, Answer, Array, Inputs, Outputs, Precision, answer, floating, from_torch
+
+HALF = 2.0**-12
+WIDENED = 2.0  # times what eager torch itself needs, where that is more than is derived
+FEW = 2  # disturbed runs where only the size of an error is to be known
+FORMULA = 4.0  # times what the reference's formula may err, another right formula may; half of that in half precision
+UNDECIDED = 6  # disturbed runs of whole numbers that come out of a comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One call of the candidate: at these sizes, on these inputs (in float64, already rounded to the format).
+
+    pulls: whether gradients are asked for. ties: whether equal elements make a choice of index or subgradient free.
+    strided: whether inputs are handed over as every second column of a wider memory. must: whether it is what the
+    problem ships; anything else may be refused by an exception, and is not asked where the reference itself fails.
+    """
+
+    name: str
+    setting: Setting
+    args: tuple[Any, ...]
+    inputs: Inputs
+    state: Inputs
+    pulls: bool = True
+    ties: bool = False
+    strided: bool = False
+    must: bool = False
+
+    @property
+    def together(self) -> Inputs:
+        return {**self.inputs, **{f"{OF_STATE}{name}": value for name, value in self.state.items()}}
+
+
+OF_STATE = "parameter "
+
+
+@dataclass(kw_only=True)
+class Truth:
+    """The right answer to an ask, and what follows from it. allow: the coarsest arithmetic that is permitted."""
+
+    ask: Ask
+    precision: Precision
+    allow: Precision
+    seed: int
+
+    @property
+    def constant(self) -> tuple[str, ...]:
+        parameters = self.ask.setting.parameters
+        return tuple(f"{OF_STATE}{name}" for name in self.ask.state if name not in parameters)
+
+    @cached_property
+    def cotangents(self) -> tuple[Outputs, ...]:
+        if not self.ask.pulls:
+            return ()
+        rng = np.random.default_rng(self.seed)
+        outs = {name: self.plain.outs[name] for name in floating(self.plain.outs)}
+        drawn = {name: rng.standard_normal(out.shape) for name, out in outs.items()}
+        return (self.precision.rounded(drawn),) if drawn else ()
+
+    @cached_property
+    def plain(self) -> Answer:
+        return answer(self._function(PRECISIONS["float64"]), self.ask.together)
+
+    @cached_property
+    def answer(self) -> Answer:
+        return answer(self._function(PRECISIONS["float64"]), self.ask.together, self.cotangents)
+
+    @cached_property
+    def eager(self) -> Answer:
+        """What the reference itself gives in the problem's precision."""
+        return answer(self._function(self.precision), self.ask.together, self.cotangents)
+
+    @cached_property
+    def allowed(self) -> dict[str, Tolerance]:
+        """Of each output and gradient by name; wide enough for the reference itself at what the problem ships."""
+        derived = self.under(self.allow, REPEATS)
+        return {name: self._widened(name, tolerance) for name, tolerance in derived.items()}
+
+    @cached_property
+    def expected(self) -> dict[str, Array]:
+        return quantities(self.answer)
+
+    @cached_property
+    def undecided(self) -> dict[str, Array]:
+        """Of outputs of whole numbers, which come out otherwise when the inputs are disturbed by a rounding."""
+        whole = {n: out for n, out in self.plain.outs.items() if out.dtype.kind != "f"}
+        free = {name: np.zeros(out.shape, bool) for name, out in whole.items()}
+        rng = np.random.default_rng(self.seed)
+        unit = 4 * max(self.allow.unit, self.allow.accumulate, self.allow.operand)
+        for _ in range(UNDECIDED if whole else 0):
+            near = {n: _disturbed(v, unit, rng) for n, v in self.ask.together.items()}
+            found = answer(self._function(PRECISIONS["float64"]), near)
+            free = {name: mask | (found.outs[name] != whole[name]) for name, mask in free.items()}
+        return free
+
+    def under(self, precision: Precision, repeats: int = FEW) -> dict[str, Tolerance]:
+        """What would be allowed in some arithmetic."""
+        if (precision, repeats) not in self._under:
+            outs, grads = tolerances(
+                self._expression(torch.float64),
+                self.answer,
+                self.ask.together,
+                self.cotangents,
+                precision,
+                constant=self.constant,
+                seed=self.seed,
+                repeats=repeats,
+            )
+            self._under[precision, repeats] = quantities(Answer(outs=outs, grads=grads))  # type: ignore[arg-type]
+        return self._under[precision, repeats]
+
+    @cached_property
+    def _under(self) -> dict[tuple[Precision, int], dict[str, Tolerance]]:
+        return {}
+
+    @cached_property
+    def sound(self) -> bool:
+        """Whether the problem means something here: the truth is finite, and the reference in its format right."""
+        if not all(np.isfinite(value).all() for value in self.expected.values() if value.dtype.kind == "f"):
+            return False
+        eager = quantities(self.eager)
+        return all(
+            compare(eager[name], self.expected[name], self.allowed[name], self.precision).problem
+            in (None, "unmodelled")
+            for name, value in self.expected.items()
+            if value.dtype.kind == "f"
+        )
+
+    def _widened(self, name: str, tolerance: Tolerance) -> Tolerance:
+        """Wide enough for another right formula and, at what the problem ships, for the reference itself."""
+        expected = self.expected[name]
+        factor = FORMULA if self.allow.unit < HALF else FORMULA / 2
+        if self.ask.must and expected.dtype.kind == "f" and expected.size:
+            with np.errstate(all="ignore"):
+                over = np.nanmax(np.abs(quantities(self.eager)[name] - expected) / tolerance.allowed)
+            factor = max(factor, WIDENED * float(over)) if np.isfinite(over) else factor
+        return replace(
+            tolerance,
+            allowed=factor * tolerance.allowed,
+            ceiling=factor * tolerance.ceiling,
+            scale=factor * tolerance.scale,
+            offset=factor * tolerance.offset,
+            unmodelled=(),
+        )
+
+    def _function(self, precision: Precision) -> Any:
+        return from_torch(self._expression(precision.dtype), precision, constant=self.constant)
+
+    def _expression(self, dtype: torch.dtype) -> Callable[..., Any]:
+        if dtype not in self._expressions:
+            _, filled = named_arguments(self.ask.setting.model, self.ask.args)
+            self._expressions[dtype] = expression(self.ask.setting, filled, dtype)
+        return self._expressions[dtype]
+
+    @cached_property
+    def _expressions(self) -> dict[torch.dtype, Callable[..., Any]]:
+        return {}
+
+
+def quantities(found: Answer) -> dict[str, Any]:
+    """Outputs by name, and gradients as `dx` of an input x and `dweight` of a parameter."""
+    grads = found.grads[0] if found.grads else {}
+    return {**found.outs, **{f"d{name.removeprefix(OF_STATE)}": grad for name, grad in grads.items()}}
+
+
+def _disturbed(value: Array, unit: float, rng: np.random.Generator) -> Array:
+    return value * (1 + unit * rng.uniform(-1, 1, value.shape)) if value.dtype.kind == "f" else value
+
+
+def coarse(precision: Precision, allow: str | None) -> Precision:
+    """The arithmetic that is permitted inside: the problem's own, or the one that is said."""
+    if allow is None:
+        return precision
+    inside = PRECISIONS[allow]
+    return replace(precision, unit=max(precision.unit, inside.unit), operand=inside.operand)

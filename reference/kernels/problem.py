@@ -1,0 +1,229 @@
+"""A problem: what is to be computed, on which inputs, at which sizes; read from a file or made of objects.
+
+Forms: KernelBench's (`Model`, `get_inputs`, `get_init_inputs`), robust-kbench's, where the forward of `Model` takes the
+function `fn` that does the work, and a plain function with `get_inputs`. The reference runs in this process.
+"""
+
+import inspect
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from scratchproof.errors import InputError
+from scratchproof.kernels.doubled import Doubled, converted
+from scratchproof.kernels.sizes import Sizes, resized
+from scratchproof.sandbox.failures import telling
+from scratchproof.vjp import Array, Inputs
+
+FUNCTION = "fn"  # what robust-kbench calls the argument that does the work
+Init = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A problem at one choice of sizes.
+
+    model: the reference, built from `init` where it is a class. draw: the arguments of one call as shipped, by seed.
+    """
+
+    name: str
+    model: Any
+    init: Init
+    draw: Callable[[int], tuple[Any, ...]]
+    sizes: Sizes = field(default_factory=dict)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Parameters and buffers by name, as they were built."""
+        if not isinstance(self.model, nn.Module):
+            return {}
+        return {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(n for n, t in self.state.items() if isinstance(t, nn.Parameter) and t.is_floating_point())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A reference with its ways to draw inputs. wanted: what a candidate's function may be called."""
+
+    name: str
+    source: str
+    wanted: tuple[str, ...]
+    at: Callable[[Sizes, int], Setting]
+
+
+def from_file(spec: str) -> Problem:
+    """The problem of `FILE.py`, or of one function in it, `FILE.py:NAME`.
+
+    Raises: InputError where it is none.
+    """
+    path, _, name = spec.partition(":")
+    try:
+        source = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+
+    def at(sizes: Sizes, seed: int) -> Setting:
+        module = _executed(source, path, sizes)
+        reference = getattr(module, name, None) if name else getattr(module, "Model", None) or _function(module)
+        draw = getattr(module, "get_inputs", None)
+        if not callable(reference) or not callable(draw):
+            raise InputError(f"{path} is no problem: it needs a class Model, or a function, and get_inputs()")
+        init = _init(getattr(module, "get_init_inputs", tuple), seed)
+        return _setting(path, reference, init, lambda seed: _drawn(draw, seed), sizes, seed)
+
+    return Problem(name=spec, source=source, wanted=_wanted(source, name), at=at)
+
+
+def from_objects(reference: Any, inputs: Any, init: Sequence[Any] = ()) -> Problem:
+    """The problem that a module, a class or a function is, on inputs that a callable draws, or on such as are given."""
+    if inputs is None:
+        raise InputError("a reference that is no file needs inputs: give tensors, or a function that draws them")
+    shipped = inputs() if callable(inputs) else inputs
+    draw = inputs if callable(inputs) else lambda: _like(shipped)
+    name = getattr(reference, "__name__", type(reference).__name__)
+
+    def at(sizes: Sizes, seed: int) -> Setting:
+        return _setting(name, reference, (tuple(init), {}), lambda seed: _drawn(draw, seed), sizes, seed)
+
+    return Problem(name=name, source="", wanted=(), at=at)
+
+
+def seeded(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)
+
+
+def _setting(
+    name: str, reference: Any, init: Init, draw: Callable[[int], tuple[Any, ...]], sizes: Sizes, seed: int
+) -> Setting:
+    if isinstance(reference, type):
+        seeded(seed)
+        with Doubled(None):
+            reference = reference(*init[0], **init[1])
+    return Setting(name=name, model=reference, init=init, draw=draw, sizes=sizes)
+
+
+def _executed(source: str, path: str, sizes: Sizes) -> ModuleType:
+    module = ModuleType(Path(path).stem)
+    module.__file__ = path
+    try:
+        with Doubled(None):
+            exec(compile(resized(source, sizes), path, "exec"), vars(module))
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise InputError(f"{path} cannot be used as a reference: {telling(error)}") from None
+    return module
+
+
+def _drawn(draw: Callable[[], Any], seed: int) -> tuple[Any, ...]:
+    with torch.random.fork_rng(devices=[]):
+        seeded(seed)
+        with Doubled(None):
+            found = draw()
+    return tuple(found) if isinstance(found, tuple | list) else (found,)
+
+
+def _like(shipped: Any) -> Any:
+    """Fresh inputs like those given: shuffled, and what is not whole moved within its range."""
+    leaves, form = tree_flatten(shipped if isinstance(shipped, tuple | list) else (shipped,))
+    return tree_unflatten([_fresh(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves], form)
+
+
+def _fresh(tensor: Tensor) -> Tensor:
+    shuffled = tensor.detach().flatten()[torch.randperm(tensor.numel())].reshape(tensor.shape)
+    if not tensor.is_floating_point() or not tensor.numel() or bool((tensor == tensor.round()).all()):
+        return shuffled
+    moved = shuffled * (0.75 + 0.5 * torch.rand_like(shuffled))
+    return moved.clamp(tensor.min(), tensor.max())
+
+
+def _init(get: Callable[[], Any], seed: int) -> Init:
+    seeded(seed)
+    with Doubled(None):
+        found = get()
+    if isinstance(found, Mapping):
+        return (), dict(found)
+    found = tuple(found or ())
+    if len(found) == 2 and isinstance(found[0], list | tuple) and isinstance(found[1], dict):
+        return tuple(found[0]), found[1]
+    return found, {}
+
+
+def _function(module: ModuleType) -> Any:
+    """The one public function of a file that draws nothing."""
+    own = [f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__]
+    own = [f for f in own if not f.__name__.startswith(("_", "get_"))]
+    return own[0] if len(own) == 1 else None
+
+
+def _wanted(source: str, name: str) -> tuple[str, ...]:
+    return tuple(n for n in (name, "forward_fn", "module_fn", "forward", "kernel_fn") if n)
+
+
+def named_arguments(model: Any, args: Sequence[Any]) -> tuple[dict[str, Tensor], Callable[[Sequence[Any]], Any]]:
+    """The tensors among the arguments by name, and how to fill the arguments with others."""
+    names = _argument_names(model, len(args))
+    leaves: dict[str, Tensor] = {}
+    trees = []
+    for name, arg in zip(names, args, strict=True):
+        flat, form = tree_flatten(arg)
+        tensors = [leaf for leaf in flat if isinstance(leaf, Tensor)]
+        leaves |= {name if len(tensors) == 1 else f"{name}.{i}": t for i, t in enumerate(tensors)}
+        trees.append((flat, form))
+
+    def filled(values: Sequence[Any]) -> tuple[Any, ...]:
+        left = iter(values)
+        return tuple(
+            tree_unflatten([next(left) if isinstance(leaf, Tensor) else leaf for leaf in flat], form)
+            for flat, form in trees
+        )
+
+    return leaves, filled
+
+
+def _argument_names(model: Any, count: int) -> list[str]:
+    try:
+        parameters = list(inspect.signature(model.forward if isinstance(model, nn.Module) else model).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    return [parameters[i] if i < len(parameters) else f"input{i}" for i in range(count)]
+
+
+def expression(setting: Setting, filled: Callable[[Sequence[Any]], Any], dtype: torch.dtype) -> Callable[..., Any]:
+    """The reference as a torch expression of its input tensors, then its parameters and buffers, in a dtype."""
+    model = converted(setting.model, dtype)
+    state = list(setting.state)
+
+    def computed(*tensors: Tensor) -> Any:
+        given, rest = tensors[: len(tensors) - len(state)], tensors[len(tensors) - len(state) :]
+        with Doubled(dtype):
+            if not isinstance(model, nn.Module):
+                return model(*filled(given))
+            own = {n: t if n in setting.parameters else t.clone() for n, t in zip(state, rest, strict=True)}
+            return torch.func.functional_call(model, own, filled(given))
+
+    return computed
+
+
+def as_inputs(leaves: Mapping[str, Tensor]) -> Inputs:
+    """Tensors as the oracle's arrays: floating ones in float64."""
+    return {name: _array(value) for name, value in leaves.items()}
+
+
+def _array(tensor: Tensor) -> Array:
+    tensor = tensor.detach().cpu()
+    found: Array = (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+    return found
