@@ -270,7 +270,7 @@ class Sitting:
         mild = named.kind == "downgrade" or problem == "precision"
         verdict = Verdict.SUSPECT if mild else Verdict.FAIL
         kind = named.kind
-        if kind in ("wrong value", "wrong gradient", "not finite") and not ask.must and not self.reasons:
+        if not ask.must and not mild and kind != "reads unwritten memory":
             kind, told = "fits one distribution", f"{told}; on what the problem ships it is right"
         return Reason(kind=kind, message=told, verdict=verdict, where=ask.name, quantity=quantity)
 
