@@ -100,16 +100,84 @@ def _no_bias(self: Any, right: Any, x: torch.Tensor) -> torch.Tensor:
     return out - lost
 
 
-def _residual(factor: float) -> Callable[..., Any]:
-    def forward(self: Any, right: Any, x: torch.Tensor) -> torch.Tensor:
-        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        return self.relu(out + factor * (x if self.downsample is None else self.downsample(x)))  # type: ignore[no-any-return]
+def _with(module: Any, weight: torch.Tensor, right: Any, *args: Any, name: str = "weight", **kwargs: Any) -> Any:
+    """The module's own forward pass with another tensor in place of one of its parameters."""
+    own = module._parameters[name]
+    module._parameters[name] = weight
+    try:
+        return right(*args, **kwargs)
+    finally:
+        module._parameters[name] = own
 
-    return forward
+
+def _heads_turned(self: Any, right: Any, q: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Each head of the queries meets the keys of the next."""
+    of_q, rest = self.in_proj_weight.split([self.embed_dim, 2 * self.embed_dim])
+    turned = torch.cat([of_q.roll(self.head_dim, 0), rest])
+    return _with(self, turned, right, q, *args, name="in_proj_weight", **kwargs)
 
 
-def _is_residual(module: Any) -> bool:
-    return all(hasattr(module, name) for name in ("conv1", "bn1", "relu", "conv2", "bn2", "downsample"))
+def exchanged(model: nn.Module, rng: np.random.Generator) -> str | None:
+    """Two layers of one kind and shape each compute with the other's weights; the path is the first's."""
+    by_shape: dict[Any, list[tuple[str, Any]]] = {}
+    for path, module in model.named_modules():
+        if type(module) in (nn.Linear, nn.Conv2d):
+            by_shape.setdefault((type(module), module.weight.shape), []).append((path, module))
+    alike = [found for found in by_shape.values() if len(found) > 1]
+    if not alike:
+        return None
+    found = alike[int(rng.integers(len(alike)))]
+    one, other = sorted(rng.choice(len(found), 2, replace=False))
+    for (_, module), (_, twin) in ((found[one], found[other]), (found[other], found[one])):
+        module.twin = [twin]  # in a list: it is no child
+        _forward(module, lambda self, right, x: _with(self, self.twin[0].weight, right, x))
+    return str(found[one][0])
+
+
+def _of_basic_block(self: Any, factor: float, x: torch.Tensor) -> Any:
+    out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+    return self.relu(out + factor * (x if self.downsample is None else self.downsample(x)))
+
+
+def _of_inverted(self: Any, factor: float, x: torch.Tensor) -> Any:
+    out = self.block(x)
+    out += factor * x
+    return out
+
+
+def _of_vit_block(self: Any, factor: float, x: torch.Tensor) -> Any:
+    normed = self.ln_1(x)
+    attended = self.dropout(self.self_attention(normed, normed, normed, need_weights=False)[0]) + factor * x
+    return attended + self.mlp(self.ln_2(attended))
+
+
+def _of_encoder_layer(self: Any, factor: float, x: torch.Tensor, *_: Any, **__: Any) -> Any:
+    x = self.norm1(factor * x + self._sa_block(x, None, None))
+    return self.norm2(x + self._ff_block(x))
+
+
+# A residual block is told by what it has; each with its forward pass, the residual times a factor.
+RESIDUAL: dict[tuple[str, ...], Callable[..., Any]] = {
+    ("conv1", "bn1", "relu", "conv2", "bn2", "downsample"): _of_basic_block,
+    ("block", "use_res_connect"): _of_inverted,
+    ("ln_1", "self_attention", "ln_2", "mlp"): _of_vit_block,
+    ("norm1", "norm2", "_sa_block", "_ff_block"): _of_encoder_layer,
+}
+
+
+def _residual_of(module: Any) -> Callable[..., Any] | None:
+    if not getattr(module, "use_res_connect", True):
+        return None
+    return next((form for names, form in RESIDUAL.items() if all(hasattr(module, n) for n in names)), None)
+
+
+def _residual(factor: float) -> Plant:
+    def forward(self: Any, right: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        form = _residual_of(self)
+        assert form is not None
+        return form(self, factor, x, *args, **kwargs)
+
+    return replaced(lambda module: _residual_of(module) is not None, forward)
 
 
 def _biased(module: Any) -> bool:
@@ -141,9 +209,15 @@ PLANTS: dict[str, Plant] = {
     "attention, scale": replaced(_kind(nn.MultiheadAttention), _scaled_attention),
     "attention, mask": replaced(_kind(nn.MultiheadAttention), _causal),
     "attention, heads": attribute(nn.MultiheadAttention, "num_heads", lambda n: 1),
-    "residual left out": replaced(_is_residual, _residual(0.0)),
-    "residual doubled": replaced(_is_residual, _residual(2.0)),
-    "dropout in eval": attribute(nn.Dropout, "training", lambda mode: not mode),
+    "attention, head order": replaced(_kind(nn.MultiheadAttention), _heads_turned),
+    "weights of two layers exchanged": exchanged,
+    "residual left out": _residual(0.0),
+    "residual doubled": _residual(2.0),
+    "dropout always on": replaced(_kind(nn.Dropout), lambda self, right, x: F.dropout(x, 0.3, True)),
+    "convolution, channels transposed": replaced(
+        lambda m: isinstance(m, nn.Conv2d) and m.weight.shape[0] == m.weight.shape[1] > 1,
+        lambda self, right, x: _with(self, self.weight.transpose(0, 1), right, x),
+    ),
     "gradient cut": replaced(
         _kind(nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.LayerNorm), lambda self, right, x: right(x.detach())
     ),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from scratchproof.judging.judge import judge
     from scratchproof.judging.judgement import Judgement
     from scratchproof.table.layers import Case, Layer
-    from scratchproof.tracing.models import Trace, trace
+    from scratchproof.tracing.lines import Trace
+    from scratchproof.tracing.models import trace
     from scratchproof.training.modules import Lockstep, lockstep
 
 __all__ = [
@@ -57,7 +58,7 @@ _HOME = {
     "row": "api.rows",
     "Judgement": "judging.judgement",
     "judge": "judging.judge",
-    "Trace": "tracing.models",
+    "Trace": "tracing.lines",
     "trace": "tracing.models",
     "Lockstep": "training.modules",
     "lockstep": "training.modules",

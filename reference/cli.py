@@ -169,7 +169,7 @@ def graph(name: str, subject: str) -> None:
     scalar: f = (a·x + b·y)·(c·z) and its distance from a target; matrix: f = ‖W x‖².
     """
     present(subject)
-    from scratchproof.tracing import graphs
+    from scratchproof.tracing.nets import graphs
 
     title, lines = graphs.worked(name, subject)
     graphs.show(console(), title, lines)

@@ -1,4 +1,4 @@
-"""Whole nets, layer by layer, forward and backward, beside their torch.nn twins.
+"""Whole models, call by call, forward and backward, beside a truth.
 
 Training is in the room next door.
 """

@@ -45,11 +45,14 @@ class Recorder(TorchFunctionMode):
 
     Dropout takes its mask from the seed and its turn, whatever the dtype or device, so that two runs draw alike.
     draws: how many masks were drawn before: a call repeated by itself draws what it drew the first time.
+    keep: what is held of a tensor that passes.
     """
 
-    def __init__(self, model: nn.Module, *, seed: int = 0, draws: int = 0) -> None:
+    def __init__(
+        self, model: nn.Module, *, seed: int = 0, draws: int = 0, keep: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         super().__init__()
-        self.model, self.seed = model, seed
+        self.model, self.seed, self.keep = model, seed, keep or copied
         self.calls: list[Call] = []
         self._stack: list[tuple[str, nn.Module]] = []
         self._pending: list[tuple[Any, int]] = []
@@ -111,7 +114,7 @@ class Recorder(TorchFunctionMode):
 
     def _kept(self, given: Any) -> Any:
         with self._unheard():
-            return tree_map_only(Tensor, lambda t: t.detach().clone(), given)
+            return tree_map_only(Tensor, self.keep, given)
 
     @contextmanager
     def _unheard(self) -> Iterator[None]:
@@ -127,18 +130,23 @@ class Recorder(TorchFunctionMode):
         args, kwargs = kept
         call = Call(path=path, module=module, target=target, args=args, kwargs=kwargs, leaf=leaf, draws=draws)
         with self._unheard():
-            call.outputs = tuple(t.detach().clone() for t in floating(out))
+            call.outputs = tuple(self.keep(t) for t in floating(out))
             for index, tensor in enumerate(floating(out)):
                 if tensor.requires_grad:
-                    tensor.register_hook(_keep_gradient(call, index))  # type: ignore[no-untyped-call]
+                    tensor.register_hook(_keep_gradient(call, index, self.keep))  # type: ignore[no-untyped-call]
         self.calls.append(call)
 
 
-def _keep_gradient(call: Call, index: int) -> Callable[[Tensor], None]:
-    def keep(grad: Tensor) -> None:
-        call.grads[index] = grad.detach().clone()
+def copied(tensor: Tensor) -> Tensor:
+    """The tensor as it is now, whatever becomes of it."""
+    return tensor.detach().clone()
 
-    return keep
+
+def _keep_gradient(call: Call, index: int, keep: Callable[[Tensor], Tensor]) -> Callable[[Tensor], None]:
+    def hook(grad: Tensor) -> None:
+        call.grads[index] = keep(grad)
+
+    return hook
 
 
 def floating(value: Any) -> tuple[Tensor, ...]:

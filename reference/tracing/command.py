@@ -85,7 +85,7 @@ def _net(net: str, precision: str, device: str, seed: int, files: Any, given: An
     subject = given["subject"] or "scratch"
     present(subject)
     from scratchproof.report.document import environment
-    from scratchproof.tracing import trace as tracing
+    from scratchproof.tracing.nets import trace as tracing
 
     oracle = oracle_on(device)
     source = {"root": given["root"], "download": bool(given["download"])}

@@ -5,7 +5,7 @@ Of a large tensor a few thousand elements stand for all: the same ones in every 
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 from scratchproof.errors import InputError
-from scratchproof.tracing.calls import ROOT, Call, Recorder, floating
+from scratchproof.tracing.calls import ROOT, Call, Recorder, copied, floating
 from scratchproof.vjp import Array, Precision, arithmetic, same_draws
 
 Values = dict[str, Array]
@@ -49,11 +49,6 @@ class Side:
             for module in self.model.modules()
         }
 
-    @property
-    def computes(self) -> Precision:
-        """What it computes in: under autocast the operands of products, parameters among them, are rounded first."""
-        return replace(self.precision, operand=self.precision.unit) if self.autocast else self.precision
-
     def context(self) -> Any:
         if self.autocast:
             return torch.autocast(self.device, dtype=self.precision.dtype)
@@ -73,26 +68,56 @@ class Side:
             value,
         )
 
-    def run(self, inputs: Any, total: Any) -> Run:
-        """The model forward, and backward from `total` of what it returns."""
-        self.restore(self.model)
-        self.model.zero_grad()
-        given = tree_map_only(
-            Tensor, lambda t: t.clone().requires_grad_() if t.is_floating_point() else t, self.given(inputs)
-        )
-        recorder = Recorder(self.model, seed=self.seed)
+    def run(self, inputs: Any, total: Any, *, sampled: bool = False) -> Run:
+        """The model forward, and backward from `total` of what it returns.
+
+        sampled: of large tensors only the sample is held, also in between; the calls cannot be repeated then.
+        """
+        given = self._started(inputs)
+        recorder = Recorder(self.model, seed=self.seed, keep=sample if sampled else copied)
         with same_draws(self.device), arithmetic(tf32=self.precision.tf32), self.context(), recorder.listening():
             start = total(_called(self.model, given))
         torch.autograd.backward(start)
-        calls = {call.path: call for call in recorder.calls}
-        tensors = dict(self._tensors(calls))
+        return self._left({call.path: call for call in recorder.calls}, given)
+
+    def run_as_one(self, compiled: Any, inputs: Any, total: Any) -> Run:
+        """What `run` sees if nothing can be seen inside `compiled`, which is the model in another form."""
+        given = self._started(inputs)
+        with same_draws(self.device), arithmetic(tf32=self.precision.tf32), self.context():
+            out = _called(compiled, given)
+            start = total(out)
+        torch.autograd.backward(start)
+        root = Call(path=ROOT, module=ROOT, target=compiled, args=(given,), kwargs={}, leaf=False, draws=0)
+        root.outputs = floating(out)
+        return self._left({ROOT: root}, given)
+
+    def draws(self, inputs: Any) -> bool:
+        """Whether what the model returns hangs on random numbers."""
+        outs = []
+        for seed in (0, 1):
+            self.restore(self.model)
+            with torch.random.fork_rng(), torch.no_grad(), self.context():
+                torch.manual_seed(seed)
+                outs.append(floating(_called(self.model, self.given(inputs))))
+        return not all(torch.equal(one, other) for one, other in zip(*outs, strict=True))
+
+    def _started(self, inputs: Any) -> Any:
+        """The inputs as leaves, everything else as it was before the first run."""
+        self.restore(self.model)
+        self.model.zero_grad()
+        return tree_map_only(
+            Tensor, lambda t: t.clone().requires_grad_() if t.is_floating_point() else t, self.given(inputs)
+        )
+
+    def _left(self, calls: dict[str, Call], given: Any) -> Run:
+        tensors = dict(self._tensors(calls, given))
         return Run(
             calls=calls,
             values={name: kept(tensor) for name, tensor in tensors.items()},
             shapes={name: tuple(tensor.shape) for name, tensor in tensors.items()},
         )
 
-    def _tensors(self, calls: Mapping[str, Call]) -> Any:
+    def _tensors(self, calls: Mapping[str, Call], given: Any) -> Any:
         for path, call in calls.items():
             for i, tensor in enumerate(arguments(call)):
                 yield f"{path}\0in{index(i)}", tensor
@@ -100,6 +125,9 @@ class Side:
                 yield f"{path}\0out{index(i)}", tensor
             for i, grad in call.grads.items():
                 yield f"{path}\0dout{index(i)}", grad
+        for i, tensor in enumerate(floating(given)):
+            if tensor.grad is not None:
+                yield f"{ROOT}\0dx{index(i)}", tensor.grad
         for name, p in self.model.named_parameters():
             if p.grad is not None:
                 yield f"{parent(name)}\0d{name.rpartition('.')[2]}", p.grad
@@ -136,10 +164,15 @@ class Side:
 
 def kept(tensor: Tensor, *, whole: bool = False) -> Array:
     """The tensor as a float64 array; of a large one, unless the whole is wanted, the sample that stands for it."""
+    return (tensor.detach() if whole else sample(tensor)).double().cpu().numpy().copy()
+
+
+def sample(tensor: Tensor) -> Tensor:
+    """The elements that stand for a tensor: all of a small one."""
     tensor = tensor.detach()
-    if tensor.numel() > SAMPLED and not whole:
-        tensor = tensor.reshape(-1)[_places(tensor.numel()).to(tensor.device)]
-    return tensor.double().cpu().numpy().copy()
+    if tensor.numel() <= SAMPLED:
+        return tensor.clone()
+    return tensor.reshape(-1)[_places(tensor.numel()).to(tensor.device)]
 
 
 @cache
@@ -154,7 +187,7 @@ def carry(truth: nn.Module, candidate: nn.Module, pairs: Mapping[str, str]) -> d
     By name where names agree (after `pairs`), else by order where the shapes leave no doubt.
     Raises: InputError that names the first parameter for which this fails.
     """
-    there, here = truth.state_dict(), candidate.state_dict()
+    there, here = _tensors_of(truth), _tensors_of(candidate)
     names = {name: f"{pairs.get(parent(name), parent(name))}.{name.rpartition('.')[2]}".lstrip(".") for name in here}
     names = {name: other.removeprefix(f"{ROOT}.") for name, other in names.items()}
     if not all(other in there for other in names.values()):
@@ -173,6 +206,10 @@ def carry(truth: nn.Module, candidate: nn.Module, pairs: Mapping[str, str]) -> d
             )
         here[name].copy_(there[other])
     return {parent(name): parent(other) for name, other in names.items() if parent(name) != parent(other)}
+
+
+def _tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
 def arguments(call: Call) -> tuple[Tensor, ...]:

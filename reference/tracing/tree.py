@@ -16,7 +16,7 @@ from rich.text import Text
 from scratchproof.exam.compare import Comparison
 from scratchproof.report.text import plain
 from scratchproof.tracing.calls import ROOT
-from scratchproof.tracing.models import CallLine, Trace
+from scratchproof.tracing.lines import CallLine, Trace
 
 FORMAT, VERSION = "scratchproof-model-trace", 1
 WIDTH = 120
@@ -33,6 +33,8 @@ def show_model(console: Console, found: Trace) -> None:
         table.add_row(Text(indented(path), style=style), *(_cell(c) for c in _columns(lines)))
     console.print(table, highlight=False)
     console.print(Text(f"\n{plain(found.verdict)}", style="green" if found.passed else "bold red"), soft_wrap=True)
+    for note in found.notes:
+        console.print(Text(f"note: {plain(note)}", style="yellow"), soft_wrap=True)
 
 
 def printed(found: Trace) -> str:
@@ -58,6 +60,7 @@ def document(found: Trace, model: str = "a model", environment: Mapping[str, Any
         "culprit": found.culprit or None,
         "drifts": found.drifts,
         "verdict": found.verdict,
+        "notes": list(found.notes),
         "only_in_candidate": list(found.only_here),
         "only_in_truth": list(found.only_there),
         "lines": [

@@ -88,7 +88,7 @@ PLANTED = (
     "attention, heads",
     "batch norm, momentum",
     "convolution, padding at one side",
-    "dropout in eval",
+    "dropout always on",
     "gradient cut",
     "residual doubled",
 )
@@ -97,7 +97,7 @@ PLANTED = (
 @pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_bug_is_named_at_exactly_its_place(plant):
     spoilt = net()
-    if plant == "dropout in eval":
+    if plant == "dropout always on":
         spoilt.eval()
     right = copy.deepcopy(spoilt)
     path = PLANTS[plant](spoilt, np.random.default_rng(1))

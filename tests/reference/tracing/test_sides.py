@@ -64,7 +64,6 @@ def test_buffers_start_every_run_as_they_were_and_are_compared():
     [
         (nn.Linear(2, 2), {"precision": "float8"}, "'float8' is no precision"),
         (torch.tanh, {}, "is no torch.nn.Module"),
-        (torch.compile(nn.Linear(2, 2)), {}, "a compiled model is one call"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(candidate, told, words):

@@ -20,7 +20,7 @@ from scratchproof.report.text import plain
 from scratchproof.sandbox.failures import Failure, said
 from scratchproof.sandbox.find import find
 from scratchproof.subjects.subject import SubjectError
-from scratchproof.tracing.tap import Batch, Trace, Tracer
+from scratchproof.tracing.nets.tap import Batch, Trace, Tracer
 from scratchproof.vjp import PRECISIONS
 
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from scratchproof.cli import main
 from scratchproof.subjects.subject import SubjectError
-from scratchproof.tracing import graphs
+from scratchproof.tracing.nets import graphs
 
 WRONG = """
 from dataclasses import replace

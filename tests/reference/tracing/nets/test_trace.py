@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from scratchproof.cli import main
-from scratchproof.tracing import trace
-from scratchproof.tracing.tap import Batch
+from scratchproof.tracing.nets import trace
+from scratchproof.tracing.nets.tap import Batch
 
 SCRATCH = "from scratchproof import scratch\nfrom scratchproof.scratch import *"
 

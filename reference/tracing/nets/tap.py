@@ -19,7 +19,7 @@ from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
 from scratchproof.subjects.subject import Subject, SubjectError
 from scratchproof.table import nets
 from scratchproof.table.layers import Case, row
-from scratchproof.tracing.steps import Step, drawn, reshaped, steps
+from scratchproof.tracing.nets.steps import Step, drawn, reshaped, steps
 from scratchproof.vjp import Array, Function, Inputs, Outputs, Precision, Pullback, named
 
 Values = dict[str, Array]

@@ -1,0 +1,302 @@
+"""A truth, what it computes on one input, and what rounding may make of that: candidates are traced beside it.
+
+The truth's own runs and the disturbed ones, which is nearly all of the work, are the same for every candidate in the
+same precision.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from scratchproof.exam.compare import Comparison, compare
+from scratchproof.oracle.explain import as_if
+from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
+from scratchproof.progress import progress
+from scratchproof.tracing.calls import Call, floating
+from scratchproof.tracing.compiled import UNSEEN, is_compiled, run_compiled, uncompiled
+from scratchproof.tracing.lines import CallLine, Trace, culprit_of, in_order, is_forward, reason_of
+from scratchproof.tracing.sides import Run, Side, Values, arguments, carry
+from scratchproof.tracing.subgradient import another_subgradient
+from scratchproof.vjp import PRECISIONS, Precision
+
+Loss = Callable[[Any], Tensor]
+AGAIN = 6  # times as many runs, before the whole is said to stray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One quantity of a call by itself: how it compares, what it should be and is, and of what shape."""
+
+    comparison: Comparison
+    actual: Any
+    expected: Any
+
+    @property
+    def wrong(self) -> bool:
+        return self.comparison.problem is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What a call of the truth is given, what it then gives, and what that is allowed to stray."""
+
+    given: list[Tensor]
+    douts: list[Tensor | None]
+    expected: Values
+    allowed: dict[str, Tolerance]
+
+
+@dataclass(slots=True, kw_only=True)
+class Beside:
+    """A model as the truth of others that have its parameters; for the arguments see `models.trace`.
+
+    keep: hold what each call may stray for the next candidate.
+    """
+
+    truth: nn.Module
+    inputs: Any
+    loss: Loss | None = None
+    precision: Precision
+    device: str = "cpu"
+    autocast: bool = False
+    pairs: Mapping[str, str]
+    seed: int = 0
+    keep: bool = False
+    there: Side = field(init=False)
+    run: Run = field(init=False)
+    total: Loss = field(init=False)
+    _free: dict[int, dict[str, Tolerance]] = field(init=False, default_factory=dict)
+    _due: dict[Any, Due] = field(init=False, default_factory=dict)
+    _last: tuple[Any, Due] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        model = copy.deepcopy(uncompiled(self.truth)).cpu().double()
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point():  # the truth starts from what the candidate's format holds
+                tensor.data.copy_(tensor.data.to(self.dtype))
+        self.there = Side(model=model, precision=PRECISIONS["float64"], seed=self.seed)
+        self.inputs = tree_map_only(Tensor, lambda t: t.to(self.dtype) if t.is_floating_point() else t, self.inputs)
+        self.total = self.loss or self._against_random
+        self.run = self.there.run(self.inputs, self.total)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32 if self.autocast else self.precision.dtype
+
+    @property
+    def computes(self) -> Precision:
+        """What a candidate computes in: under autocast products' operands, parameters among them, are rounded first."""
+        return replace(self.precision, operand=self.precision.unit) if self.autocast else self.precision
+
+    def trace(self, candidate: nn.Module) -> Trace:
+        """Run a candidate, call by call. Raises: InputError, see `models.trace`."""
+        model = copy.deepcopy(uncompiled(candidate)).to(self.device, self.dtype)
+        self.there.restore(self.there.model)  # its buffers are carried over as they were before any run
+        pairs = {**self.pairs, **carry(self.there.model, model, self.pairs)}
+        here = Side(
+            model=model,
+            precision=self.precision,
+            device=self.device,
+            dtype=self.dtype,
+            autocast=self.autocast,
+            seed=self.seed,
+        )
+        found = here.run(self.inputs, self.total)
+        seen = run_compiled(candidate, here, found, self.inputs, self.total) if is_compiled(candidate) else found
+        return _Candidate(self, here, _renamed(found, pairs), _renamed(seen, pairs)).trace(compiled=seen is not found)
+
+    def free(self, found: Run, repeats: int = REPEATS) -> dict[str, Comparison]:
+        """Everything on the way of a candidate's own values."""
+        if repeats not in self._free:
+            self._free[repeats] = self.spread(
+                lambda: self.there.run(self.inputs, self.total, sampled=True).values, self.run.values, repeats=repeats
+            )
+        compared = {}
+        for key, expected in self.run.values.items():
+            if key in found.values and self.run.shapes[key] == found.shapes[key]:
+                compared[key] = compare(found.values[key], expected, self._free[repeats][key], self.precision)
+            elif key in found.values:
+                message = f"has shape {found.shapes[key]}, but should be {self.run.shapes[key]}"
+                compared[key] = Comparison(problem="shape", message=message)
+        return compared
+
+    def due(self, path: str, dtypes: tuple[Any, Any], *, whole: bool) -> Due:
+        """What a call by itself should give on the truth's own values, as the candidate's formats hold them."""
+        key = path, dtypes
+        if whole and self._last is not None and self._last[0] == key:
+            return self._last[1]
+        if whole or key not in self._due:
+            there = self.run.calls[path]
+            given = [t.to(d) for t, d in zip(arguments(there), dtypes[0], strict=True)]
+            douts = [there.grads[i].to(d) if i in there.grads else None for i, d in enumerate(dtypes[1])]
+            expected = self.there.again(there, given, douts, whole=whole)
+            allowed = self.spread(lambda: self.there.again(there, given, douts, whole=whole), expected)
+            found = Due(given=given, douts=douts, expected=expected, allowed=allowed)
+            if whole:
+                self._last = key, found
+            if whole or not self.keep:
+                return found
+            self._due[key] = found
+        return self._due[key]
+
+    def spread(
+        self, compute: Callable[[], Values], expected: Values, computes: Precision | None = None, repeats: int = REPEATS
+    ) -> dict[str, Tolerance]:
+        return spread(compute, expected, computes or self.computes, seed=self.seed, repeats=repeats)
+
+    def _against_random(self, out: Any) -> Tensor:
+        rng = np.random.default_rng(self.seed)
+        parts = []
+        for tensor in floating(out):
+            if tensor.requires_grad:
+                dout = torch.from_numpy(np.asarray(rng.standard_normal(tuple(tensor.shape))))
+                parts.append((tensor.double() * dout.to(self.precision.dtype).to(tensor.device).double()).sum())
+        return torch.stack(parts).sum()
+
+
+class _Candidate:
+    """A candidate's runs beside the truth's. found: as its calls make it. seen: what is judged on its own way."""
+
+    def __init__(self, beside: Beside, here: Side, found: Run, seen: Run) -> None:
+        self.beside, self.here, self.found, self.seen = beside, here, found, seen
+        self.notes: list[str] = []
+
+    def trace(self, *, compiled: bool) -> Trace:
+        truth = self.beside.run
+        free = self.beside.free(self.seen)
+        forced = dict(self._forced(leaves=True))
+        if _any(free) and not any(c.problem for c, _ in forced.values()):
+            # Every call is right by itself: has the whole only taken another side of a kink? Look more often, unless
+            # a pass forward is beyond doubt: across a kink values do not jump, only gradients do.
+            if not any(c.problem == "value" and is_forward(key) for key, c in free.items()):
+                free = self.beside.free(self.seen, AGAIN * REPEATS)
+            if _any(free):
+                forced |= dict(self._forced(leaves=False))
+        lines = tuple(in_order(truth, forced, free))
+        if compiled:
+            self.notes.append(UNSEEN)
+        return self._judged(lines, self._strayed_compiling(free) if compiled else "")
+
+    def _strayed_compiling(self, free: Mapping[str, Comparison]) -> str:
+        """Where the compiled model strays, if uncompiled it does not."""
+        if not _any(free) or _any(self.beside.free(self.found, max(self.beside._free))):
+            return ""
+        key, comparison = next((key, c) for key, c in free.items() if c.problem)
+        path, quantity = key.split("\0")
+        return f"{quantity} of {path} strays where the same model uncompiled does not: {comparison.message}"
+
+    def _forced(self, *, leaves: bool) -> Iterator[tuple[str, tuple[Comparison, tuple[int, ...]]]]:
+        """Every call by itself, on the truth's own values."""
+        wanted = [(path, call) for path, call in self.beside.run.calls.items() if call.leaf is leaves]
+        with progress("tracing") as advance:
+            for done, (path, there) in enumerate(wanted):
+                advance(done, len(wanted))
+                here = self.found.calls.get(path)
+                if here is None or not _alike(here, there):
+                    continue
+                judged = self._compared(here, path, whole=False)
+                if any(one.wrong for one in judged.values()):
+                    judged = self._excused(here, path, self._compared(here, path, whole=True))
+                for quantity, one in judged.items():
+                    yield f"{path}\0{quantity}", (one.comparison, one.expected.shape)
+
+    def _compared(self, here: Call, path: str, *, whole: bool) -> dict[str, Judged]:
+        due = self.beside.due(path, _dtypes(here), whole=whole)
+        actual = self.here.again(here, due.given, due.douts, whole=whole)
+        judged = {}
+        for quantity, expected in due.expected.items():
+            got = actual.get(quantity, np.zeros_like(expected))  # no gradient arrives: that is zero
+            comparison = compare(got, expected, due.allowed[quantity], self.beside.precision)
+            judged[quantity] = Judged(comparison=comparison, actual=got, expected=expected)
+        return judged
+
+    def _excused(self, here: Call, path: str, judged: dict[str, Judged]) -> dict[str, Judged]:
+        """Gradients alone that are wrong at a kink alone are another subgradient: noted, and right."""
+        if any(one.wrong and not quantity.startswith("d") for quantity, one in judged.items()):
+            return judged
+        due = self.beside.due(path, _dtypes(here), whole=True)
+        there = self.beside.run.calls[path]
+        truth = lambda given: self.beside.there.again(there, given, due.douts, whole=True)  # noqa: E731
+        candidate = lambda given: self.here.again(here, given, due.douts, whole=True)  # noqa: E731
+        if not another_subgradient(truth, candidate, due.given, due.allowed, {q: j.actual for q, j in judged.items()}):
+            return judged
+        self.notes.append(f"{path} takes another subgradient than the truth where its input lies on a kink")
+        right = Comparison(problem=None, message="another subgradient")
+        return {q: replace(one, comparison=right) if one.wrong else one for q, one in judged.items()}
+
+    def _explained(self, line: CallLine) -> str:
+        """In which coarser arithmetic the culprit's error would be rounding, if in any."""
+        here = self.found.calls.get(line.path)
+        if not line.wrong or here is None or line.forced is None or line.forced.problem not in ("value", "precision"):
+            return ""
+        judged = self._compared(here, line.path, whole=True)[line.quantity]
+        due = self.beside.due(line.path, _dtypes(here), whole=True)
+        there = self.beside.run.calls[line.path]
+
+        def derive(coarse: Precision) -> Tolerance | None:
+            again = lambda: self.beside.there.again(there, due.given, due.douts, whole=True)  # noqa: E731
+            return self.beside.spread(again, due.expected, coarse)[line.quantity]
+
+        return as_if(judged.actual, judged.expected, self.beside.precision, derive)
+
+    def _judged(self, lines: tuple[CallLine, ...], compiling: str) -> Trace:
+        truth, found = self.beside.run, self.found
+        only_here = tuple(path for path in found.calls if path not in truth.calls)
+        only_there = tuple(path for path in truth.calls if path not in found.calls)
+        line = culprit_of(lines, truth)
+        culprit, reason = (line.path, reason_of(line)) if line else ("", "")
+        if line and (words := self._explained(line)):
+            reason = f"{reason}; {words}"
+        strays = any(other.strays for other in lines)
+        if not culprit and compiling:
+            culprit, reason = next(reversed(truth.calls)), compiling
+        if not culprit and (only_here or only_there) and strays:
+            culprit = (only_there or only_here)[0]
+            reason = "the candidate never calls it" if only_there else "the truth never calls it"
+        return Trace(
+            precision=self.beside.precision.name,
+            seed=self.beside.seed,
+            lines=lines,
+            culprit=culprit,
+            reason=reason,
+            drifts=not culprit and strays,
+            notes=tuple(self.notes),
+            only_here=only_here,
+            only_there=only_there,
+        )
+
+
+def _renamed(run: Run, pairs: Mapping[str, str]) -> Run:
+    """The candidate's calls under the truth's names."""
+
+    def there(key: str) -> str:
+        path, null, quantity = key.partition("\0")
+        module, arrow, rest = path.partition(" ")
+        return f"{pairs.get(module, module)}{arrow}{rest}{null}{quantity}"
+
+    if not pairs:
+        return run
+    return Run(
+        calls={there(path): call for path, call in run.calls.items()},
+        values={there(key): value for key, value in run.values.items()},
+        shapes={there(key): shape for key, shape in run.shapes.items()},
+    )
+
+
+def _any(compared: Mapping[str, Comparison]) -> bool:
+    return any(c.problem for c in compared.values())
+
+
+def _dtypes(here: Call) -> tuple[Any, Any]:
+    return tuple(t.dtype for t in arguments(here)), tuple(t.dtype for t in here.outputs)
+
+
+def _alike(here: Call, there: Call) -> bool:
+    """Whether the two were called with floating tensors of the same shapes."""
+    return [t.shape for t in arguments(here)] == [t.shape for t in arguments(there)]
