@@ -1,0 +1,1 @@
+"""A bank of problems as kernel benchmarks pose them: modules, right ways to compute them, mistakes and hacks."""
