@@ -1,6 +1,6 @@
 """How do rules for judging generated kernels compare: what they let through, what they refuse of what is right?
 
-A bank of problems in KernelBench's form is written to the run's folder: of every family right candidates in honest
+A bank of problems in KernelBench's form is written to a folder: of every family right candidates in honest
 variety, mistakes, and hacks. Each is judged by `scratchproof judge`, by allclose at 1e-2 and at 1e-4 on the output for
 the inputs of known seeds (KernelBench's rule), and by twice eager's error, gradients included (FlashAttention's). A
 line of results is kept for each candidate, so a run that was stopped goes on where it was.
@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from scratchproof.judging import judge
+from scratchproof import judge
 from scratchproof.progress import progress
 
 from .command import Basic, command, option
@@ -60,8 +60,9 @@ def main(config: Config) -> dict[str, object]:
     chosen = _chosen(config)
     run = Run.start("judge", config)
     write(Path(config.bank), chosen)
-    lines = [{**asdict, "vacuous": problems()[asdict["problem"]].vacuous} for asdict in _judged(config, chosen)]
-    told, blind = [line for line in lines if not line["vacuous"]], [line for line in lines if line["vacuous"]]
+    lines, known = list(_judged(config, chosen)), problems()
+    told = [line for line in lines if not known[line["problem"]].vacuous]
+    blind = [line for line in lines if known[line["problem"]].vacuous]
     rows = [_row(rule, told) for rule in (OURS, *RULES)]
     _print(rows, told, blind)
     return run.finish(

@@ -10,6 +10,7 @@ import multiprocessing
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ SECONDS = 30.0
 
 def passed(rule: Callable[[Path, Path], bool], reference: Path, candidate: Path) -> bool:
     """Whether a rule passes a candidate; one that raises, ends its process or takes too long does not."""
+    _warmed()
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_told, args=(send, rule, reference, candidate))
@@ -119,6 +121,13 @@ def _module(path: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     found.loader.exec_module(module)
     return module
+
+
+@cache
+def _warmed() -> None:
+    """Once, before any fork: torch imports much at its first gradient."""
+    x = torch.ones(1, requires_grad=True)
+    torch.autograd.grad(x * x, x, torch.ones(1))
 
 
 def _told(send: Connection, rule: Callable[[Path, Path], bool], reference: Path, candidate: Path) -> None:
