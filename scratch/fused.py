@@ -3,11 +3,11 @@
 `fuse(net)` gives the fast step of a net that has one. `step(X, y, learning_rate)` then does what
 `net.loss` followed by `sgd` on every parameter does, up to rounding, with less traffic through memory:
 
-- -learning_rate multiplies the scores' gradient, a few numbers, and so reaches every update for nothing;
-- L2 decay is one number a matrix (`_Weights`): no pass over the weights;
+- -learning_rate / N multiplies the scores' gradient, a few numbers, and so reaches every update for nothing;
+- L2 decay is one number a matrix (`_Weights`): no pass over the weights, nor over the hidden units;
 - the products that update a large matrix are taken a block of rows at a time, and added while in the cache;
 - float64 keeps a large matrix the other way round in memory, where its products are faster;
-- buffers stay from step to step;
+- buffers stay from step to step; scores lie class by class, so that the softmax sweeps along whole batches;
 - the rectifier comes after the pooling it commutes with, on a quarter of the numbers, and the
   pooled images stay in the layout (H, C, W, N), the weights behind them being permuted once instead.
 
@@ -20,15 +20,14 @@ from typing import Any
 import numpy as np
 
 from ._types import Array
-from ._validate import quiet_nonfinite
+from ._validate import quiet_nonfinite, require_labels, require_rows
 from ._windows import images_first, rows_first
 from .conv import conv_backward, conv_forward, max_pool_backward, max_pool_forward
-from .losses import softmax_loss
 from .nets import ConvNet, TwoLayerNet
 
 __all__ = ["FusedConvNet", "FusedTwoLayerNet", "fuse"]
 
-BLOCK = 1 << 20  # bytes of a block of rows: with its update it stays in the second-level cache
+BLOCK = 1 << 19  # bytes of a block of rows: with its update it stays in the second-level cache
 FOLD = 2.0**-10  # the smallest scale a weight matrix is kept under
 
 
@@ -52,14 +51,12 @@ class FusedTwoLayerNet:
     def __init__(self, net: TwoLayerNet) -> None:
         if any(net.dropout):
             raise ValueError(f"dropout is {net.dropout} but the fused step has none")
-        self._net = net
-        self._W1, self._W2 = _Weights(net.params["W1"]), _Weights(net.params["W2"])
-        self._buffers = _Buffers(net.dtype)
+        p = net.params
+        self._net, self._layers = net, _TwoLayers(p["W1"], p["b1"], p["W2"], p["b2"])
 
     def settle(self) -> dict[str, Array]:
         """Bring the net's own parameters up to date and return them: arrays that the next step writes to."""
-        self._W1.write_back()
-        self._W2.write_back()
+        self._layers.write_back()
         return self._net.params
 
     @quiet_nonfinite
@@ -69,24 +66,12 @@ class FusedTwoLayerNet:
         X (N, ...) of the net's dtype, y (N,) integer labels. A loss that is not finite changes nothing.
         Raises: ValueError if X or y do not fit.
         """
-        net, b1, b2 = self._net, self._net.params["b1"], self._net.params["b2"]
-        X = _rows(X, len(self._W1), net.dtype)
-        h, dh = self._buffers("h", len(X), b1.size), self._buffers("dh", len(X), b1.size)
-        self._W1.after(X, h)
-        h += b1
-        np.maximum(h, 0, out=h)
-        scores = self._W2.after(h, self._buffers("scores", len(X), b2.size))
-        scores += b2
-        loss, move = softmax_loss(scores, y)
-        loss = float(loss) + net.reg / 2 * (self._W1.squares + self._W2.squares)
+        net, layers = self._net, self._layers
+        X, rate = _rows(X, layers.inputs, net.dtype), float(learning_rate)
+        loss, move = layers.loss(X, y, rate)
+        loss += net.reg / 2 * layers.squares
         if math.isfinite(loss):
-            move *= -learning_rate
-            self._W2.before(move, dh)
-            np.multiply(dh, h > 0, out=dh)
-            b2 += move.sum(axis=0)
-            b1 += dh.sum(axis=0)
-            self._W2.update(1 - learning_rate * net.reg, h.T, move)
-            self._W1.update(1 - learning_rate * net.reg, X.T, dh)
+            layers.step(X, move, 1 - rate * net.reg)
         return loss
 
 
@@ -97,17 +82,15 @@ class FusedConvNet:
     """
 
     def __init__(self, net: ConvNet) -> None:
-        self._net, self._buffers = net, _Buffers(net.dtype)
-        self._W2, self._W3 = (
-            _Weights(self._pixels_first().copy().reshape(net.params["W2"].shape)),
-            _Weights(net.params["W3"]),
-        )
+        p, self._net = net.params, net
+        self._W2 = self._pixels_first().copy().reshape(p["W2"].shape)
+        self._layers = _TwoLayers(self._W2, p["b2"], p["W3"], p["b3"])
 
     def settle(self) -> dict[str, Array]:
         """Bring the net's own parameters up to date and return them: arrays that the next step writes to."""
-        self._W3.write_back()
+        self._layers.write_back()
         rows = self._pixels_first()
-        rows[...] = self._W2.write_back().reshape(rows.shape)
+        rows[...] = self._W2.reshape(rows.shape)
         return self._net.params
 
     @quiet_nonfinite
@@ -117,44 +100,31 @@ class FusedConvNet:
         X (N, C, H, W) of the net's dtype, y (N,) integer labels. A loss that is not finite changes nothing.
         Raises: ValueError if X or y do not fit.
         """
-        net, (pooled, h, scores), caches = self._net, *self._forward(X)
-        loss, move = softmax_loss(scores, y)
-        W1 = net.params["W1"]
-        squares = self._W2.squares + self._W3.squares + float(np.vdot(W1, W1))
-        loss = float(loss) + net.reg / 2 * squares
+        net, layers, W1 = self._net, self._layers, self._net.params["W1"]
+        (pooled, caches), rate = self._images(X), float(learning_rate)
+        loss, move = layers.loss(pooled.T, y, rate)
+        loss += net.reg / 2 * (layers.squares + float(np.vdot(W1, W1)))
         if math.isfinite(loss):
-            move *= -learning_rate
-            self._backward(move, pooled, h, caches, 1 - learning_rate * net.reg)
+            decay = 1 - rate * net.reg
+            dpooled = np.empty_like(pooled)
+            layers.step(pooled.T, move, decay, dpooled.T)
+            self._update_kernels(decay, pooled, dpooled, caches)
         return loss
 
-    def _forward(self, X: Array) -> tuple[tuple[Array, Array, Array], tuple[Any, Any]]:
-        """Pooled images (PH*F*PW, N), hidden units (N, H) and scores (N, C), with the images' caches."""
+    def _images(self, X: Array) -> tuple[Array, tuple[Any, Any]]:
+        """Pooled images (PH*F*PW, N) after the rectifier, and the caches of what came before."""
         p = self._net.params
         images, conv_cache = conv_forward(X, p["W1"], p["b1"], stride=1, pad=self._net.pad)
         images, pool_cache = max_pool_forward(images)
-        pooled = rows_first(images).reshape(len(self._W2), len(X))
-        np.maximum(pooled, 0, out=pooled)
-        h = self._W2.after(pooled.T, self._buffers("h", len(X), p["b2"].size))
-        h += p["b2"]
-        np.maximum(h, 0, out=h)
-        scores = self._W3.after(h, self._buffers("scores", len(X), p["b3"].size))
-        scores += p["b3"]
-        return (pooled, h, scores), (conv_cache, pool_cache)
+        pooled = rows_first(images).reshape(self._layers.inputs, len(X))
+        return np.maximum(pooled, 0, out=pooled), (conv_cache, pool_cache)
 
-    def _backward(self, move: Array, pooled: Array, h: Array, caches: tuple[Any, Any], decay: float) -> None:
-        """Every parameter moved; `move` (N, C) is -learning_rate times the scores' gradient."""
+    def _update_kernels(self, decay: float, pooled: Array, dpooled: Array, caches: tuple[Any, Any]) -> None:
+        """W1 and b1 moved; dpooled, like pooled, is -learning_rate times its gradient."""
         p, (conv_cache, pool_cache) = self._net.params, caches
-        dh = self._W3.before(move, self._buffers("dh", *h.shape))
-        np.multiply(dh, h > 0, out=dh)
-        dpooled = self._buffers("dpooled", *pooled.shape)
-        self._W2.before(dh, dpooled.T)
         np.multiply(dpooled, pooled > 0, out=dpooled)
-        p["b3"] += move.sum(axis=0)
-        p["b2"] += dh.sum(axis=0)
-        self._W3.update(decay, h.T, move)
-        self._W2.update(decay, pooled, dh)
-        images, height, width = len(h), *self._pooled_size
-        dimages = images_first(dpooled.reshape(height, -1, width, images))
+        height, width = self._pooled_size
+        dimages = images_first(dpooled.reshape(height, -1, width, dpooled.shape[1]))
         _, dW1, db1 = conv_backward(max_pool_backward(dimages, pool_cache), conv_cache, need_dx=False)
         p["W1"] *= decay
         p["W1"] += dW1
@@ -170,65 +140,112 @@ class FusedConvNet:
         return w.reshape(-1, *self._pooled_size, w.shape[1]).transpose(1, 0, 2, 3)
 
 
-class _Buffers:
-    """Arrays that are kept from one step to the next, by name."""
+class _TwoLayers:
+    """affine - relu - affine - softmax loss on rows, and its step: what both nets end in.
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._dtype, self._kept = dtype, dict[str, Array]()
+    The matrices are kept as scale * V. For a positive scale s, relu(s z + b) = s relu(z + b / s): the hidden units are
+    kept divided by the first scale, and both scales multiply the scores alone.
+    """
 
-    def __call__(self, name: str, *shape: int) -> Array:
-        """An array of this shape with whatever the last step left in it."""
-        if name not in self._kept or self._kept[name].shape != shape:
-            self._kept[name] = np.empty(shape, self._dtype)
-        return self._kept[name]
+    def __init__(self, W1: Array, b1: Array, W2: Array, b2: Array) -> None:
+        self._W1, self._b1, self._W2, self._b2 = _Weights(W1), b1, _Weights(W2), b2
+        self.inputs = len(W1)
+        self._make_room(0)
+
+    def _make_room(self, rows: int) -> None:
+        """What is as long as a minibatch, kept from step to step."""
+        dtype, hidden = self._b1.dtype, self._b1.size
+        self._h, self._dh = np.empty((rows, hidden), dtype), np.empty((rows, hidden), dtype)
+        self._scores, self._ones = np.empty((self._b2.size, rows), dtype), np.ones(rows, dtype)
+
+    @property
+    def squares(self) -> float:
+        """The sum of the squares of both matrices."""
+        return self._W1.squares + self._W2.squares
+
+    def loss(self, x: Array, y: Array, rate: float) -> tuple[float, Array]:
+        """The mean loss of rows x (N, D) with labels y, and -rate times its gradient in the scores, (C, N).
+
+        Raises: ValueError if y does not fit, and if there are no rows.
+        """
+        require_rows(x)
+        require_labels(y, len(x), self._b2.size)
+        if len(x) != len(self._h):
+            self._make_room(len(x))
+        W1, W2, h, scores = self._W1, self._W2, self._h, self._scores
+        np.matmul(x, W1.v, out=h)
+        h += self._b1 / W1.scale
+        np.maximum(h, 0, out=h)
+        np.matmul(W2.v.T, h.T, out=scores)
+        scores *= W1.scale * W2.scale
+        scores += self._b2[:, None]
+        return _softmax_in_place(scores, y, rate), scores
+
+    def step(self, x: Array, move: Array, decay: float, dx: Array | None = None) -> None:
+        """The parameters moved; move (C, N) is what `loss` gave for x, and is overwritten.
+
+        dx (N, D), where there is one, is filled with -learning_rate times the gradient in x.
+        """
+        W1, W2, h, dh = self._W1, self._W2, self._h, self._dh
+        np.matmul((move * W2.scale).T, W2.v.T, out=dh)
+        np.multiply(dh, h > 0, out=dh)
+        if dx is not None:
+            np.matmul(dh * W1.scale, W1.v.T, out=dx)
+        self._b2 += move @ self._ones  # as a product a sum takes a third of the time
+        self._b1 += self._ones @ dh
+        move *= W1.scale  # h is kept divided by it
+        W2.update(decay, h.T, move.T)
+        W1.update(decay, x.T, dh)
+
+    def write_back(self) -> None:
+        """Bring both matrices that were handed in up to date."""
+        self._W1.write_back()
+        self._W2.write_back()
+
+
+def _softmax_in_place(scores: Array, y: Array, rate: float) -> float:
+    """`softmax_loss` of scores (C, N), which -rate times their gradient overwrites. Returns the mean loss."""
+    own = y, np.arange(len(y))
+    scores -= scores.max(axis=0)
+    right = scores[own]
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=0)
+    loss = (np.log(total) - right).sum() / len(y)
+    scores *= -rate / len(y) / total
+    scores[own] += rate / len(y)
+    return float(loss)
 
 
 class _Weights:
-    """A matrix W (D, M) kept as scale * V, so that W = decay * W + A @ B is one number and a product.
+    """A matrix W (D, M) kept as scale * v, so that W = decay * W + A @ B is one number and a product.
 
-    The scale falls with every step; before it gets so small that V loses range, it is multiplied out.
-    V is W's own memory, or in float64 a copy that lies the other way round.
+    The scale falls with every step; before it gets so small that v loses range, it is multiplied out.
+    v is W's own memory, or in float64 a copy that lies the other way round.
     """
 
     def __init__(self, w: Array) -> None:
-        self._w, self._scale = w, 1.0
+        self._w, self.scale = w, 1.0
         turned = w.dtype == np.float64 and w.nbytes > BLOCK
-        self._v = np.asfortranarray(w) if turned else w
-        self._lying = self._v.T if turned else self._v  # the same memory, its rows contiguous
+        self.v = np.asfortranarray(w) if turned else w
+        self._lying = self.v.T if turned else self.v  # the same memory, its rows contiguous
         self._turned = turned
         # turned, every block would have BLAS pack all of X again: one block
         rows = len(w.T) if turned else max(1, BLOCK // max(w[:1].nbytes, 1))
         self._block = np.empty((min(rows, len(self._lying)), self._lying.shape[1]), w.dtype)
         self._v_squares = float(np.vdot(w, w))
 
-    def __len__(self) -> int:
-        return len(self._w)
-
     @property
     def squares(self) -> float:
         """The sum of the squares of W."""
-        return self._scale**2 * self._v_squares
-
-    def after(self, x: Array, out: Array) -> Array:
-        """x @ W for x (N, D), into out (N, M)."""
-        np.matmul(x, self._v, out=out)
-        return self._scaled(out)
-
-    def before(self, dout: Array, out: Array) -> Array:
-        """dout @ Wᵀ for dout (N, M), into out (N, D)."""
-        np.matmul(dout, self._v.T, out=out)
-        return self._scaled(out)
-
-    def _scaled(self, out: Array) -> Array:
-        return out if self._scale == 1 else np.multiply(out, self._scale, out=out)
+        return self.scale**2 * self._v_squares
 
     def update(self, decay: float, a: Array, b: Array) -> None:
         """W = decay * W + a @ b for a (D, N), b (N, M); b is overwritten."""
-        self._scale *= decay
-        if abs(self._scale) < FOLD:
+        self.scale *= float(decay)
+        if self.scale < FOLD:
             self._fold()
-        if self._scale != 1:
-            b *= 1 / self._scale
+        if self.scale != 1:
+            b *= 1 / self.scale
         left, right = (b.T, a.T) if self._turned else (a, b)
         self._v_squares = 0.0
         for start in range(0, len(self._lying), len(self._block)):
@@ -237,16 +254,15 @@ class _Weights:
             self._v_squares += float(np.vdot(rows, rows))
 
     def _fold(self) -> None:
-        self._v *= self._scale
-        self._scale = 1.0
+        self.v *= self.scale
+        self.scale = 1.0
 
-    def write_back(self) -> Array:
-        """The W that was handed in, brought up to date; from here on all is as if it had just been handed in."""
+    def write_back(self) -> None:
+        """Bring the W that was handed in up to date; from here on all is as if it had just been handed in."""
         self._fold()
         if self._turned:
-            self._w[...] = self._v
+            self._w[...] = self.v
         self._v_squares = float(np.vdot(self._w, self._w))
-        return self._w
 
 
 def _rows(X: Array, features: int, dtype: np.dtype[Any]) -> Array:

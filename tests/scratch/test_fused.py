@@ -129,3 +129,27 @@ def test_a_batch_that_does_not_fit_is_refused(X: Any) -> None:
     fused: Any = fuse(make("two_layer", np.float64))
     with pytest.raises(ValueError, match="but the net needs float64 and 60 features a row"):
         fused.step(X, np.zeros(2, np.int64), 0.1)
+
+
+@pytest.mark.parametrize("y", [np.zeros(2, np.int64), np.array([0, 4, 5]), np.array([0, -1, 2]), np.zeros(3)])
+def test_labels_that_do_not_fit_are_refused_and_change_nothing(y: Any) -> None:
+    net = make("two_layer", np.float64)
+    fused: Any = fuse(net)
+    before = {key: w.copy() for key, w in fused.settle().items()}
+    with pytest.raises(ValueError, match=r"^y "):
+        fused.step(np.zeros((3, 60)), y, 0.1)
+    for key, w in fused.settle().items():
+        np.testing.assert_array_equal(w, before[key])
+
+
+@nets
+def test_a_rate_of_numpys_own_changes_no_dtype(name: str) -> None:
+    ours, theirs = make(name, np.float32), make(name, np.float32)
+    for net, rate in ((ours, 0.125), (theirs, np.float64(0.125))):
+        fused: Any = fuse(net)
+        for X, y in batches(name, np.float32, 3):
+            fused.step(X, y, rate)
+        fused.settle()
+    for key, w in ours.params.items():
+        assert theirs.params[key].dtype == np.float32
+        np.testing.assert_array_equal(theirs.params[key], w)
