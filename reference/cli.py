@@ -15,6 +15,7 @@ import click
 from scratchproof.bank.command import mutants
 from scratchproof.console import console
 from scratchproof.grading.command import grade
+from scratchproof.judging.command import judge
 from scratchproof.options import (
     Group,
     device_option,
@@ -119,6 +120,7 @@ def check(
 
 
 main.add_command(grade)
+main.add_command(judge)
 main.add_command(mutants)
 main.add_command(trace)
 

@@ -1,13 +1,17 @@
 """What is asked of a candidate at one choice of sizes: inputs as shipped, in other distributions, laid out anew."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from scratchproof.judging.truth import Ask
 from scratchproof.kernels.draws import DISTRIBUTIONS, carries_meaning, changed
-from scratchproof.kernels.problem import Setting, as_inputs, named_arguments
+from scratchproof.kernels.problem import Problem, Setting, as_inputs, named_arguments
+from scratchproof.kernels.work import work_of
 from scratchproof.vjp import Inputs, Precision
 
 SHIPPED = "as shipped"
@@ -15,43 +19,89 @@ AGAIN = "as shipped, drawn again"
 STRIDED = "not contiguous"
 
 
-def base(setting: Setting, precision: Precision, seed: int, state: Inputs, *, grad: bool, name: str = SHIPPED) -> Ask:
+def base(setting: Setting, precision: Precision, seed: int, state: Inputs, *, grad: bool) -> Ask:
     """One fresh draw of what the problem ships."""
     args = setting.draw(seed)
     leaves, _ = named_arguments(setting.model, args)
     inputs = precision.rounded(as_inputs(leaves))
-    return Ask(name=name, setting=setting, args=args, inputs=inputs, state=state, pulls=grad, must=True)
+    return Ask(name=SHIPPED, setting=setting, args=args, inputs=inputs, state=state, pulls=grad, must=True)
 
 
-def variations(setting: Setting, precision: Precision, seed: int, state: Inputs, *, grad: bool) -> Iterator[Ask]:
+def variations(shipped: Ask, draw: Callable[[int], Ask], precision: Precision) -> Iterator[Ask]:
     """Fresh draws changed to every distribution that the kind of the inputs allows, and one laid out otherwise."""
-    for i, distribution in enumerate(DISTRIBUTIONS):
-        shipped = base(setting, precision, seed + 1 + i, state, grad=grad)
-        fixed = {name: carries_meaning(value) for name, value in shipped.inputs.items()}
-        if all(fixed.values()):
-            return
-        inputs = precision.rounded(changed(shipped.inputs, distribution, fixed))
-        ties = distribution.ties
-        yield Ask(
+    fixed = {name: carries_meaning(value) for name, value in shipped.inputs.items()}
+    for i, distribution in enumerate(DISTRIBUTIONS if not all(fixed.values()) else ()):
+        fresh = draw(i)
+        yield replace(
+            fresh,
             name=distribution.name,
-            setting=setting,
-            args=shipped.args,
-            inputs=inputs,
-            state=state,
-            pulls=grad and not ties,
-            ties=ties,
+            inputs=precision.rounded(changed(fresh.inputs, distribution, fixed)),
+            pulls=fresh.pulls and not distribution.ties,
+            ties=distribution.ties,
+            must=False,
+            instead="fits one distribution",
         )
+    strided = replace(draw(len(DISTRIBUTIONS)), name=STRIDED, strided=True, must=False)
+    yield replace(strided, instead="assumes contiguous inputs")
+
+
+def other_sizes(problem: Problem, setting: Setting, seed: int) -> Iterator[Setting]:
+    """The problem with another batch, and with as many of its sizes changed as the reference takes."""
+    rng = random.Random(seed)
+    if (another := _another_batch(setting, rng.randint(1, 7))) is not None:
+        yield another
+    if problem.source:
+        now = {size: size + rng.choice((-5, -3, -1, 1, 3, 5)) for size in sorted(setting.sizes.values())}
+        for trial in (now, *({size: now[size]} for size in now)):
+            sizes = {size: trial.get(value, value) for size, value in setting.sizes.items()}
+            try:
+                found = problem.at(sizes, seed)
+                work_of(found, seed)
+            except Exception:  # of whatever kind: these sizes do not go together
+                continue
+            yield replace(found, name="sizes of " + ", ".join(map(str, trial.values())))
+            return
+
+
+def _another_batch(setting: Setting, more: int) -> Setting | None:
+    """Some rows more in every tensor that has as many as the first, if the reference takes that."""
+    leaves, _ = named_arguments(setting.model, setting.draw(0))
+    first = next((t for t in leaves.values() if t.ndim), None)
+    if first is None or not len(first):
+        return None
+    rows = len(first)
+
+    def longer(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [
+            torch.cat([t] * (1 + -(-more // rows)))[: rows + more] if t.ndim and len(t) == rows else t for t in tensors
+        ]
+
+    def draw(seed: int) -> tuple[Any, ...]:
+        leaves, filled = named_arguments(setting.model, setting.draw(seed))
+        return tuple(filled(longer(list(leaves.values()))))
+
+    found = replace(setting, name=f"{rows + more} rows for {rows}", draw=draw)
+    try:
+        work_of(found)
+    except Exception:  # of whatever kind: the number of rows is not free
+        return None
+    return found
 
 
 def drawn_state(setting: Setting, precision: Precision, seed: int) -> Inputs:
     """Parameters around their own values, as far away as they are large: no weight is 1 and no bias 0 by chance."""
     rng = np.random.default_rng(seed)
-    own = as_inputs(setting.state)
+    own = built_state(setting)
     for name in setting.parameters:
         value = own[name]
         spread = float(np.sqrt(np.square(value).mean())) if value.any() else 1.0
         own[name] = value + spread * rng.standard_normal(value.shape)
     return precision.rounded(own)
+
+
+def built_state(setting: Setting) -> Inputs:
+    """Parameters and buffers as they were built."""
+    return {name: np.array(value) for name, value in as_inputs(setting.state).items()}
 
 
 def tensors_of(inputs: Inputs, dtype: torch.dtype, *, strided: bool = False) -> dict[str, torch.Tensor]:

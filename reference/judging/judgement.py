@@ -1,6 +1,7 @@
 """What a judge says: a verdict, one number, and its reasons."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,7 +74,9 @@ class Judgement:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, with `passed` and `score`, as JSON can hold it."""
-        return {**asdict(self), "passed": self.passed, "score": self.score, "kinds": list(self.kinds)}
+        found = asdict(self)
+        found["asked"] = [[name, _finite(share)] for name, share in self.asked]
+        return {**found, "passed": self.passed, "score": self.score, "kinds": list(self.kinds)}
 
     def as_json(self) -> str:
         return json.dumps(self.as_dict())
@@ -83,3 +86,7 @@ class Judgement:
         size = f", sizes divided by {self.scale}" if self.scale != 1 else ""
         lines = [head + size, *map(str, self.reasons), *(f"note {n.kind}: {n.message}" for n in self.notes)]
         return "\n".join([*lines, *self.remarks])
+
+
+def _finite(share: float | str) -> float | str | None:
+    return None if isinstance(share, float) and not math.isfinite(share) else share

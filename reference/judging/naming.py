@@ -152,17 +152,18 @@ def coarser(precision: Precision) -> Sequence[tuple[str, Precision]]:
     half, brain = 2.0**-11, 2.0**-8
     found = [
         ("its operands were TF32", replace(precision, operand=half)),
-        ("float16 inside", replace(precision, unit=half)),
-        ("bfloat16 inside", replace(precision, unit=brain)),
-        ("summed in float16", replace(precision, unit=half, accumulate=half)),
-        ("summed in bfloat16", replace(precision, unit=brain, accumulate=brain)),
+        ("float16 inside", replace(precision, unit=half, operand=half)),
+        ("bfloat16 inside", replace(precision, unit=brain, operand=brain)),
+        ("summed in float16", replace(precision, unit=half, operand=half, accumulate=half)),
+        ("summed in bfloat16", replace(precision, unit=brain, operand=brain, accumulate=brain)),
     ]
-    own = _coarseness(precision)
-    return [(w, p) for w, p in found if _coarseness(p) != own and max(_coarseness(p)) >= max(own)]
+    coarsest = max(precision.operand, precision.unit, precision.accumulate)
+    return [(w, p) for w, p in found if max(p.operand, p.unit) >= coarsest and not _same(p, precision)]
 
 
-def _coarseness(precision: Precision) -> tuple[float, float, float]:
-    return precision.operand, precision.unit, precision.accumulate
+def _same(one: Precision, other: Precision) -> bool:
+    """Whether two arithmetics are as coarse: what is stored in a format is not rounded again as an operand."""
+    return (one.unit, one.accumulate) == (other.unit, other.accumulate) and max(one.operand, other.operand) <= one.unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,20 @@ import torch
 
 from scratchproof.exam.compare import compare
 from scratchproof.kernels.problem import Setting, expression, named_arguments
+from scratchproof.oracle.elementary import Elementary
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, tolerances
-from scratchproof.vjp import PRECISIONS, Answer, Array, Inputs, Outputs, Precision, answer, floating, from_torch
+from scratchproof.vjp import (
+    PRECISIONS,
+    Answer,
+    Array,
+    Inputs,
+    Outputs,
+    Precision,
+    answer,
+    by_path,
+    floating,
+    from_torch,
+)
 
 HALF = 2.0**-12
 WIDENED = 2.0  # times what eager torch itself needs, where that is more than is derived
@@ -27,6 +39,7 @@ class Ask:
     pulls: whether gradients are asked for. ties: whether equal elements make a choice of index or subgradient free.
     strided: whether inputs are handed over as every second column of a wider memory. must: whether it is what the
     problem ships; anything else may be refused by an exception, and is not asked where the reference itself fails.
+    instead: what a wrong number here is called, on inputs of which the problem ships no such.
     """
 
     name: str
@@ -38,28 +51,31 @@ class Ask:
     ties: bool = False
     strided: bool = False
     must: bool = False
+    instead: str = ""
 
     @property
     def together(self) -> Inputs:
-        return {**self.inputs, **{f"{OF_STATE}{name}": value for name, value in self.state.items()}}
-
-
-OF_STATE = "parameter "
+        return {**self.inputs, **self.state}
 
 
 @dataclass(kw_only=True)
 class Truth:
-    """The right answer to an ask, and what follows from it. allow: the coarsest arithmetic that is permitted."""
+    """The right answer to an ask, and what follows from it.
+
+    precision: of the problem. allow: the coarsest arithmetic that is permitted inside. grid: what inputs are rounded
+    to, so that a permitted cast of them loses nothing.
+    """
 
     ask: Ask
     precision: Precision
     allow: Precision
+    grid: Precision
     seed: int
 
     @property
     def constant(self) -> tuple[str, ...]:
         parameters = self.ask.setting.parameters
-        return tuple(f"{OF_STATE}{name}" for name in self.ask.state if name not in parameters)
+        return tuple(name for name in self.ask.state if name not in parameters)
 
     @cached_property
     def cotangents(self) -> tuple[Outputs, ...]:
@@ -68,7 +84,7 @@ class Truth:
         rng = np.random.default_rng(self.seed)
         outs = {name: self.plain.outs[name] for name in floating(self.plain.outs)}
         drawn = {name: rng.standard_normal(out.shape) for name, out in outs.items()}
-        return (self.precision.rounded(drawn),) if drawn else ()
+        return (self.grid.rounded(drawn),) if drawn else ()
 
     @cached_property
     def plain(self) -> Answer:
@@ -80,8 +96,28 @@ class Truth:
 
     @cached_property
     def eager(self) -> Answer:
-        """What the reference itself gives in the problem's precision."""
-        return answer(self._function(self.precision), self.ask.together, self.cotangents)
+        """What the reference itself gives in the problem's precision, or in that which is allowed inside."""
+        return answer(self._function(self.grid), self.ask.together, self.cotangents)
+
+    @cached_property
+    def written(self) -> tuple[str, ...]:
+        """The inputs that the reference itself writes to."""
+        return self._habits[0]
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The inputs whose memory the reference returns."""
+        return self._habits[1]
+
+    @cached_property
+    def _habits(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        tensors = {n: torch.from_numpy(np.array(v)) for n, v in self.ask.together.items()}
+        before = {name: tensor.clone() for name, tensor in tensors.items()}
+        with torch.no_grad():
+            outs = by_path(self._expression(torch.float64)(*tensors.values()))
+        places = {out.untyped_storage().data_ptr() for out in outs.values() if isinstance(out, torch.Tensor)}
+        written = tuple(n for n, t in tensors.items() if not torch.equal(t.nan_to_num(), before[n].nan_to_num()))
+        return written, tuple(n for n, t in tensors.items() if t.untyped_storage().data_ptr() in places)
 
     @cached_property
     def allowed(self) -> dict[str, Tolerance]:
@@ -116,6 +152,7 @@ class Truth:
                 self.cotangents,
                 precision,
                 constant=self.constant,
+                alternatives=self._alternatives,
                 seed=self.seed,
                 repeats=repeats,
             )
@@ -166,6 +203,18 @@ class Truth:
         return self._expressions[dtype]
 
     @cached_property
+    def _alternatives(self) -> tuple[Callable[..., Any], ...]:
+        """The reference written out, if anything in it can be."""
+        inner, mode = self._expression(torch.float64), Elementary()
+
+        def written_out(*tensors: torch.Tensor) -> Any:
+            with mode:
+                return inner(*tensors)
+
+        from_torch(written_out, constant=self.constant)(**self.ask.together)
+        return (written_out,) if mode.used else ()
+
+    @cached_property
     def _expressions(self) -> dict[torch.dtype, Callable[..., Any]]:
         return {}
 
@@ -173,7 +222,7 @@ class Truth:
 def quantities(found: Answer) -> dict[str, Any]:
     """Outputs by name, and gradients as `dx` of an input x and `dweight` of a parameter."""
     grads = found.grads[0] if found.grads else {}
-    return {**found.outs, **{f"d{name.removeprefix(OF_STATE)}": grad for name, grad in grads.items()}}
+    return {**found.outs, **{f"d{name}": grad for name, grad in grads.items()}}
 
 
 def _disturbed(value: Array, unit: float, rng: np.random.Generator) -> Array:
@@ -185,4 +234,5 @@ def coarse(precision: Precision, allow: str | None) -> Precision:
     if allow is None:
         return precision
     inside = PRECISIONS[allow]
-    return replace(precision, unit=max(precision.unit, inside.unit), operand=inside.operand)
+    unit = max(precision.unit, inside.unit)
+    return replace(precision, unit=unit, operand=max(inside.operand, unit if unit > precision.unit else 0.0))

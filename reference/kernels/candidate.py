@@ -107,30 +107,22 @@ class Candidate:
         reply = self.request(Message(what={**what, "wanted": list(wanted)}, arrays=arrays))
         return _called(reply)
 
-    def pull(
-        self, call: int, model: int, douts: Mapping[str, Tensor], wanted: Sequence[str]
-    ) -> tuple[dict[str, Array], dict[str, str], tuple[str, ...]]:
-        """Gradients by name, the dtype of each, and the outputs from which nothing can be pulled back."""
+    def pull(self, call: int, model: int, douts: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Array]:
+        """Gradients by name, of those that anything arrives at."""
         arrays: list[Array] = []
         dtypes: list[str] = []
         packed(list(douts.values()), arrays, dtypes)
-        what = {
-            "do": "pull",
-            "call": call,
-            "model": model,
-            "dtypes": dtypes,
-            "names": list(douts),
-            "wanted": list(wanted),
-        }
-        reply = self.request(Message(what=what, arrays=arrays))
-        grads, cut = reply.what.get("grads"), reply.what.get("cut")
-        if not isinstance(grads, dict) or not isinstance(cut, list) or len(grads) != len(reply.arrays):
+        about = {"call": call, "model": model, "dtypes": dtypes, "names": list(douts), "wanted": list(wanted)}
+        reply = self.request(Message(what={"do": "pull", **about}, arrays=arrays))
+        grads = reply.what.get("grads")
+        if not isinstance(grads, dict) or len(grads) != len(reply.arrays):
             raise Died("answered out of form")
-        found = {n: _floats(a, d) for (n, d), a in zip(grads.items(), reply.arrays, strict=True)}
-        return found, dict(grads), tuple(map(str, cut))
+        return {n: _floats(a, str(d)) for (n, d), a in zip(grads.items(), reply.arrays, strict=True)}
 
     def read(self, call: int) -> list[Array]:
-        return self.request(Message(what={"do": "read", "call": call})).arrays
+        """The outputs of an earlier call as they are now."""
+        reply = self.request(Message(what={"do": "read", "call": call}))
+        return _all_floats(reply)
 
     def repeat(
         self, model: int, args: Any, other: Any, names: Sequence[str], count: int
@@ -145,7 +137,7 @@ class Candidate:
         turns = reply.what.get("turns")
         if not isinstance(turns, list) or not all(type(turn) is int for turn in turns):
             raise Died("answered out of form")
-        return turns, reply.arrays
+        return turns, _all_floats(reply)
 
     def listed(self, model: int, args: Any, names: Sequence[str]) -> tuple[str, ...]:
         arrays: list[Array] = []
@@ -174,6 +166,13 @@ def _called(reply: Message) -> Called:
         threads=_words(what.get("threads")),
         patched=_words(what.get("patched")),
     )
+
+
+def _all_floats(reply: Message) -> list[Array]:
+    dtypes = reply.what.get("dtypes")
+    if not isinstance(dtypes, list) or len(dtypes) != len(reply.arrays):
+        raise Died("answered out of form")
+    return [_floats(array, str(dtype)) for array, dtype in zip(reply.arrays, dtypes, strict=True)]
 
 
 def _words(value: Any) -> tuple[str, ...]:

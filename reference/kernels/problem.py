@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 from scratchproof.errors import InputError
 from scratchproof.kernels.doubled import Doubled, converted
@@ -162,6 +162,32 @@ def _init(get: Callable[[], Any], seed: int) -> Init:
     return found, {}
 
 
+def functional(setting: Setting) -> Setting | None:
+    """The same problem as one about the function `fn` that the reference's forward takes; None where it takes none.
+
+    Its parameters are then arguments of the function, as forward hands them over.
+    """
+    model = setting.model
+    parameters = inspect.signature(model.forward).parameters if isinstance(model, nn.Module) else {}
+    named = {name: p.default for name, p in parameters.items() if callable(p.default) and p.default is not p.empty}
+    if not named:
+        return None
+    ((name, function), *_) = named.items()
+
+    def draw(seed: int) -> tuple[Any, ...]:
+        seen: list[tuple[Any, ...]] = []
+
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            seen.append(tuple(inspect.signature(function).bind(*args, **kwargs).arguments.values()))
+            return function(*args, **kwargs)
+
+        with torch.no_grad(), Doubled(None):
+            model(*setting.draw(seed), **{name: noted})
+        return tuple(tree_map_only(Tensor, torch.Tensor.detach, seen[0]))
+
+    return Setting(name=setting.name, model=function, init=((), {}), draw=draw, sizes=setting.sizes)
+
+
 def _function(module: ModuleType) -> Any:
     """The one public function of a file that draws nothing."""
     own = [f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__]
@@ -175,7 +201,8 @@ def _wanted(source: str, name: str) -> tuple[str, ...]:
 
 def named_arguments(model: Any, args: Sequence[Any]) -> tuple[dict[str, Tensor], Callable[[Sequence[Any]], Any]]:
     """The tensors among the arguments by name, and how to fill the arguments with others."""
-    names = _argument_names(model, len(args))
+    state = dict(model.named_parameters()) if isinstance(model, nn.Module) else {}
+    names = [f"input {name}" if name in state else name for name in _argument_names(model, len(args))]
     leaves: dict[str, Tensor] = {}
     trees = []
     for name, arg in zip(names, args, strict=True):

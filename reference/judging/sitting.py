@@ -1,0 +1,288 @@
+"""One candidate before its judge: what it is asked, in order, and what is kept of its answers."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from scratchproof.exam.compare import Verdict
+from scratchproof.judging import asks
+from scratchproof.judging.judgement import Judgement, Reason
+from scratchproof.judging.marking import conduct, formal, marked, survivors
+from scratchproof.judging.truth import Ask, Truth, coarse
+from scratchproof.kernels.candidate import Called, Candidate
+from scratchproof.kernels.problem import Problem, Setting, functional, named_arguments
+from scratchproof.kernels.sizes import resized_copy
+from scratchproof.kernels.tensors import named_dtype
+from scratchproof.kernels.work import scaled
+from scratchproof.sandbox.failures import Failure, OutOfTime, Raised, said
+from scratchproof.vjp import PRECISIONS, Array, Inputs
+
+ENOUGH = 4  # reasons after which no more is asked
+LEAF = "leaf Variable that requires grad"  # torch's words where an input is written to
+MANY, FEW, PATIENCE = 64, 6, 1.0  # calls in a row, as many as fit into so many seconds
+HERE = "the candidate is an object and ran in this process: give a file to keep it apart"
+
+
+class Sitting:
+    """One candidate before its judge. `judgement` asks everything once."""
+
+    def __init__(
+        self,
+        *,
+        candidate: Candidate,
+        problem: Problem,
+        precision: str | None,
+        allow: str | None,
+        seed: int,
+        scale: int | str,
+        grad: bool,
+        timed: bool = False,
+    ) -> None:
+        self.began = time.monotonic()
+        self.candidate, self.problem, self.seed, self.grad, self.timed = candidate, problem, seed, grad, timed
+        self.setting, self.scale = scaled(problem, scale, seed)
+        self.precision = PRECISIONS[precision or _shipped(self.setting, seed)]
+        self.allowed, self.allow = allow, coarse(self.precision, allow)
+        inside = PRECISIONS[allow or self.precision.name]
+        self.grid = inside if inside.unit > self.precision.unit else self.precision  # what inputs are rounded to
+        self.reasons: list[Reason] = []
+        self.notes: list[Reason] = []
+        self.asked: list[tuple[str, float | str]] = []
+        self.called: tuple[str, ...] = ()
+        self.truths: dict[str, Truth] = {}
+        self.calls: dict[str, Called] = {}
+        self.survivors: set[tuple[str, str]] | None = None
+        self.speedup: float | None = None
+
+    def judgement(self) -> Judgement:
+        """Ask everything, and sum up."""
+        try:
+            self._ask_all()
+        except Failure as failure:
+            self._failed(failure, "")
+        finally:
+            self.candidate.close()
+        if not self.reasons:
+            self.reasons += self._vacuous()
+        reasons = sorted(self.reasons, key=lambda r: -r.verdict.gravity)
+        own = self.candidate.object
+        return Judgement(
+            candidate=self.candidate.path or str(getattr(own, "__name__", type(own).__name__)),
+            reference=self.problem.name,
+            verdict=reasons[0].verdict if reasons else Verdict.PASS,
+            precision=self.precision.name,
+            allow=self.allowed,
+            seed=self.seed,
+            scale=self.scale,
+            reasons=tuple(reasons),
+            notes=tuple(self.notes),
+            called=self.called,
+            asked=tuple(self.asked),
+            remarks=(HERE,) if self.candidate.in_process else (),
+            speedup=self.speedup,
+            seconds=time.monotonic() - self.began,
+        )
+
+    def _ask_all(self) -> None:
+        if not self._loaded():
+            return
+        model, self.state = self._built(self.setting, asks.drawn_state(self.setting, self.grid, self.seed))
+        shipped, again = (self._draw(self.setting, self.state, i) for i in range(2))
+        self.one(shipped, model)
+        self.one(replace(again, name=asks.AGAIN), model)
+        if any(share == np.inf for _, share in self.asked) or len(self.asked) < 2:
+            return  # it is wrong on what the problem ships: what else it is need not be known
+        for ask in asks.variations(shipped, lambda i: self._draw(self.setting, self.state, 2 + i), self.grid):
+            if len(self.reasons) < ENOUGH:
+                self.one(ask, model)
+        self._in_memory(shipped, again, model)
+        self._other_sizes(shipped, model)
+        self.called = self.candidate.listed(model, *self._handed(shipped))
+
+    def _loaded(self) -> bool:
+        source = self.candidate.source
+        if source and self.problem.source:
+            source = resized_copy(source, self.problem.source, self.setting.sizes)
+        self.candidate.start(source)
+        kind, modular = self.candidate.kind, bool(self.setting.state)
+        if kind == "function" and modular:
+            self.setting = functional(self.setting) or self.setting
+            modular = bool(self.setting.state)
+        if kind == "nothing" or (kind == "function" and modular):
+            wanted = "class ModelNew" if modular else f"function {' or '.join(self.problem.wanted[:1])}".strip()
+            self.say(Reason(kind="missing", verdict=Verdict.MISSING, message=f"there is no {wanted} in it"))
+            return False
+        return True
+
+    def _draw(self, setting: Setting, state: Inputs, number: int) -> Ask:
+        """One fresh draw of what the problem ships."""
+        return asks.base(setting, self.grid, self.seed + number, state, grad=self.grad)
+
+    def _built(self, setting: Setting, state: Inputs) -> tuple[int, Inputs]:
+        """A model with the state handed over, or with what it drew itself from the seed of the reference."""
+        tensors = asks.tensors_of(state, self.precision.dtype)
+        dtype = str(self.precision.dtype).removeprefix("torch.")
+        model, matched = self.candidate.build(setting.init, tensors, dtype, self.seed)
+        if set(matched) >= set(setting.parameters):
+            return model, state
+        self.note("own parameters", "it has other parameters than the reference: both drew theirs from one seed")
+        return model, self.grid.rounded(asks.built_state(setting))
+
+    def one(self, ask: Ask, model: int, **how: Any) -> Called | None:
+        """Put one ask, compare what comes back, and keep what is wrong with it."""
+        seed = self.seed + len(self.asked)
+        truth = Truth(ask=ask, precision=self.precision, allow=self.allow, grid=self.grid, seed=seed)
+        if not ask.must and not truth.sound:
+            self.asked.append((ask.name, "not asked: the reference itself fails there"))
+            return None
+        try:
+            called, found, wrong = self._answered(truth, model, how)
+        except Failure as failure:
+            self._refused(failure, ask)
+            return None
+        self._keep(truth, found, wrong)
+        self.calls[ask.name] = called
+        return called
+
+    def _answered(self, truth: Truth, model: int, how: Any) -> tuple[Called, dict[str, Array], list[Reason]]:
+        """Outputs and gradients by name, and what is wrong with the way they came."""
+        try:
+            called = self._call(truth.ask, model, how)
+        except Raised as error:
+            if LEAF not in str(error):
+                raise
+            truth.ask = replace(truth.ask, pulls=False)
+            called = self._call(truth.ask, model, how)
+        wrong = [*formal(called, truth), *conduct(called, truth)]
+        found = {name: array for name, array in called.outs.items() if name in truth.plain.outs}
+        if truth.cotangents and not any(r.kind in ("not a real tensor", "missing output") for r in wrong):
+            douts = asks.tensors_of(truth.cotangents[0], self.precision.dtype)
+            named = [name for name in truth.ask.together if name not in truth.constant]
+            grads = self.candidate.pull(called.number, model, douts, named)
+            handed = {f"d{n}" for n in named} - (set() if self._takes_parameters(model) else self._parameters)
+            for quantity in [q for q in truth.expected if q in handed]:
+                found[quantity] = grads.get(quantity[1:], np.zeros(truth.expected[quantity].shape))
+        return called, found, wrong
+
+    @property
+    def _parameters(self) -> set[str]:
+        return {f"d{name}" for name in self.setting.parameters}
+
+    def _takes_parameters(self, model: int) -> bool:
+        return not any(note.kind == "own parameters" for note in self.notes)
+
+    def _call(self, ask: Ask, model: int, how: Any) -> Called:
+        wanted = [n for n, v in ask.inputs.items() if v.dtype.kind == "f"] + list(ask.setting.parameters)
+        return self.candidate.call(model, *self._handed(ask), wanted if ask.pulls else [], **how)
+
+    def _handed(self, ask: Ask) -> tuple[Any, list[str]]:
+        """The arguments of a call as fresh tensors, and the names of the tensors."""
+        _, filled = named_arguments(ask.setting.model, ask.args)
+        tensors = asks.tensors_of(ask.inputs, self.precision.dtype, strided=ask.strided)
+        return filled(list(tensors.values())), list(ask.inputs)
+
+    def _keep(self, truth: Truth, found: dict[str, Array], wrong: Sequence[Reason]) -> None:
+        compared = [marked(truth, quantity, actual, self.truths) for quantity, actual in found.items()]
+        self.asked.append((truth.ask.name, max((one.share for one in compared), default=0.0)))
+        for reason in [*wrong, *(one.reason for one in compared if one.reason)]:
+            self.say(reason)
+        passed = survivors(truth, self.truths)
+        self.survivors = passed if self.survivors is None else self.survivors & passed
+        self.truths[truth.ask.name] = truth
+
+    def _in_memory(self, shipped: Ask, again: Ask, model: int) -> None:
+        """Inputs changed in place, outputs read again later, and many calls in a row in the same memory."""
+        first = self.calls.get(shipped.name)
+        if first is None or self.reasons:
+            return
+        quiet = replace(again, pulls=False, instead="")
+        plain = self.one(replace(shipped, name="without gradients", pulls=False), model)
+        if plain is not None:
+            self.one(replace(quiet, name="inputs changed in place"), model, into=plain.number)
+        for name, call in list(self.calls.items()):
+            later = self.candidate.read(call.number)
+            if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(call.outs.values(), later, strict=True)):
+                message = "its output is another when it is read again after later calls"
+                self.say(Reason(kind="changes after the call", message=message, where=name))
+                return
+        self._many(shipped, again, model)
+
+    def _many(self, shipped: Ask, again: Ask, model: int) -> None:
+        """Two sets of inputs in turn, in one memory, as often as there is time for."""
+        truths = [
+            replace(
+                self.truths[n],
+                ask=replace(self.truths[n].ask, name="many calls in a row", instead="changes with calls"),
+            )
+            for n in (shipped.name, asks.AGAIN)
+        ]
+        (args, names), (other, _) = self._handed(shipped), self._handed(again)
+        began = time.monotonic()
+        self.candidate.repeat(model, args, other, names, 2)
+        count = int(np.clip(2 * PATIENCE / max(1e-3, time.monotonic() - began), FEW, MANY))
+        turns, results = self.candidate.repeat(model, args, other, names, count)
+        outs = list(truths[0].plain.outs)
+        for i, result in enumerate(turns):
+            truth = truths[i % 2]
+            arrays = results[len(outs) * result : len(outs) * (result + 1)]
+            for quantity, actual in zip(outs, arrays, strict=False):
+                found = marked(truth, quantity, actual, {})
+                if found.reason:
+                    message = f"in call {i + 1} of {count}: {found.reason.message}"
+                    self.say(replace(found.reason, message=message))
+                    return
+        self.asked.append((f"{count} calls in a row", 0.0))
+
+    def _other_sizes(self, shipped: Ask, model: int) -> None:
+        """At sizes that the candidate was never shown: another batch, and every size that can be another."""
+        for setting in asks.other_sizes(self.problem, self.setting, self.seed):
+            if len(self.reasons) >= ENOUGH or not self.candidate.alive:
+                return
+            try:
+                if setting.model is self.setting.model:
+                    built, state = model, self.state
+                else:
+                    built, state = self._built(setting, asks.drawn_state(setting, self.grid, self.seed))
+            except Failure as failure:
+                self._refused(failure, replace(shipped, name=setting.name, must=False))
+                continue
+            ask = self._draw(setting, state, 100)
+            self.one(replace(ask, name=setting.name, must=False, instead="wrong at another size"), built)
+
+    def _vacuous(self) -> Iterator[Reason]:
+        for control, quantity in sorted(self.survivors or ()):
+            message = f"{control} would pass as {quantity} wherever it was asked: the problem cannot tell"
+            yield Reason(kind=control, verdict=Verdict.VACUOUS, message=message, quantity=quantity)
+
+    def _refused(self, failure: Failure, ask: Ask) -> None:
+        """An exception is the candidate's right on anything but what the problem ships."""
+        if ask.must or not isinstance(failure, Raised):
+            self._failed(failure, ask.name)
+        else:
+            self.asked.append((ask.name, "refused by the candidate"))
+            self.note(f"refuses {ask.name}", f"it raised {failure}")
+
+    def _failed(self, failure: Failure, where: str) -> None:
+        late = isinstance(failure, OutOfTime)
+        verdict, kind = (Verdict.TIMEOUT, "timeout") if late else (Verdict.CRASH, "crash")
+        self.say(Reason(kind=kind, verdict=verdict, message=f"it {said(failure)}", where=where))
+
+    def say(self, reason: Reason) -> None:
+        """Keep a reason, one of its kind for a quantity."""
+        if not any((r.kind, r.quantity) == (reason.kind, reason.quantity) for r in self.reasons):
+            self.reasons.append(reason)
+
+    def note(self, kind: str, message: str) -> None:
+        if not any(note.kind == kind for note in self.notes):
+            self.notes.append(Reason(kind=kind, verdict=Verdict.PASS, message=message))
+
+
+def _shipped(setting: Setting, seed: int) -> str:
+    """The precision of the first floating input, or of the first parameter."""
+    leaves, _ = named_arguments(setting.model, setting.draw(seed))
+    tensors = [*leaves.values(), *setting.state.values()]
+    found = next((named_dtype(t) for t in tensors if t.is_floating_point()), "float32")
+    return found if found in PRECISIONS else "float32"
