@@ -5,6 +5,7 @@ memory are asked of inputs whose truth is known already, and shapes in float64 a
 """
 
 import copy
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -160,6 +161,7 @@ def _rough(found: Mapping[str, Tolerance]) -> dict[str, Tolerance]:
             ceiling=np.full_like(tolerance.ceiling, ROUGHLY * tolerance.ceiling.max(initial=0.0)),
             scale=ROUGHLY * tolerance.scale,
             offset=ROUGHLY * tolerance.offset,
+            drift=math.inf,
         )
         for name, tolerance in found.items()
     }

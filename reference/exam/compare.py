@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from scratchproof.grid import Grid, grid
-from scratchproof.oracle.tolerance import Tolerance, regression_scale
+from scratchproof.oracle.bias import drift, regression_scale
+from scratchproof.oracle.tolerance import Tolerance
 from scratchproof.vjp import Array, Precision
 
 
@@ -96,8 +97,8 @@ def compare(actual: Array, expected: Array, tolerance: Tolerance, precision: Pre
     """Compare an array with the float64 truth of the same shape; never raises.
 
     Shape first, then nan and infinities by position and sign, then every element against its allowance, then the
-    regression scale and the mean signed error, which see a bias too small for any one element. Whole numbers and
-    truth values must be equal. dtype is not looked at: see `same_dtype`.
+    regression scale, the mean signed error and the drift, which see a bias too small for any one element. Whole
+    numbers and truth values must be equal. dtype is not looked at: see `same_dtype`.
     """
     if actual.shape != expected.shape:
         return Comparison(problem="shape", message=f"has shape {actual.shape}, but should be {expected.shape}")
@@ -203,6 +204,15 @@ def _biased(actual: Array, expected: Array, tolerance: Tolerance) -> Comparison 
     if abs(offset) > tolerance.offset + float(tolerance.allowed.min()):
         message = f"is on average {offset:.3g} off; {tolerance.offset:.2g} is allowed"
         return Comparison(problem="precision", message=message, error=abs(offset), allowed=tolerance.offset)
+    with np.errstate(invalid="ignore"):
+        away = drift(actual - expected, expected, tolerance.allowed)
+    if abs(away) > tolerance.drift:
+        where = "away from" if away > 0 else "toward"
+        message = (
+            f"errs on average by {abs(away):.2g} of what one element is allowed, {where} zero; "
+            f"{tolerance.drift:.2g} is allowed"
+        )
+        return Comparison(problem="precision", message=message, error=abs(away), allowed=tolerance.drift)
     return None
 
 

@@ -25,15 +25,25 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import torch
 
+from scratchproof.oracle import bias
 from scratchproof.oracle.lanes import Lanes, repeated, stacked
 from scratchproof.oracle.rounding import Rounding, underflow
-from scratchproof.vjp import Answer, Array, Expression, Inputs, Outputs, Precision, answer, floating, from_torch
+from scratchproof.vjp import (
+    Answer,
+    Array,
+    Expression,
+    Inputs,
+    Outputs,
+    Precision,
+    answer,
+    floating,
+    from_torch,
+)
 
 REPEATS = 8
 COARSE, COARSE_UNIT = 4, 2.0**-12  # times as many runs where a unit is wider than this: kinks are crossed by chance
 SLACK = 2.0
 FLOOR = 1.0
-DEVIATIONS = 4.0
 CEILING = 4.0
 
 K = TypeVar("K")
@@ -47,8 +57,9 @@ class Tolerance:
     """What one quantity (the output, or one gradient) is allowed.
 
     allowed, ceiling: arrays of the quantity's shape: an error above `allowed` is suspect, above `ceiling` wrong.
-    scale, offset: how far the regression scale <actual, expected> / <expected, expected> may be from 1, and the
-    mean signed error from 0: they see what is smaller than any one element's allowance.
+    scale, offset, drift: how far from 0 may be, each seeing what is smaller than any one element's allowance,
+    the regression scale <actual, expected> / <expected, expected> less 1; the mean signed error; and the mean of the
+    errors away from zero, each as a share of its own allowance, in which small elements count as much as large ones.
     unmodelled: the operations whose rounding is unknown; where there are any, the allowance may be too narrow.
     """
 
@@ -56,6 +67,7 @@ class Tolerance:
     ceiling: Array
     scale: float
     offset: float
+    drift: float = math.inf
     unmodelled: tuple[str, ...] = ()
 
 
@@ -195,50 +207,16 @@ def _tolerance(expected: Array, runs: list[Array], precision: Precision, roundin
     return Tolerance(
         allowed=allowed,
         ceiling=allowed * _ceiling(precision, rounding.longest_sum),
-        scale=_scale(differences, expected, sizes, precision),
-        offset=_offset(differences, sizes, precision),
+        scale=bias.of_scale(differences, expected, sizes, precision),
+        offset=bias.of_offset(differences, expected, sizes, precision),
+        drift=bias.of_drift(differences, expected, allowed, precision),
         unmodelled=tuple(sorted(rounding.unmodelled)),
     )
 
 
 def _exactly(expected: Array) -> Tolerance:
     nothing = np.zeros(expected.shape)
-    return Tolerance(allowed=nothing, ceiling=nothing, scale=0.0, offset=0.0)
-
-
-def _scale(differences: Array, expected: Array, sizes: Array, precision: Precision) -> float:
-    found = [regression_scale(e + expected, expected) - 1 for e in differences]
-    relative = sizes / (sizes.max(initial=0.0) or 1.0)
-    stored = _alike(sizes, relative**2) / max(float((relative**2).sum()), np.finfo(float).tiny)
-    return _bound(found) + 2 * precision.unit * stored + 2 * precision.accumulate + _underflow(expected, precision)
-
-
-def _offset(differences: Array, sizes: Array, precision: Precision) -> float:
-    found = [_mean(e) for e in differences]
-    stored = _alike(sizes, sizes) / max(1, sizes.size)
-    return _bound(found) + 2 * precision.unit * stored + 2 * precision.accumulate * _mean(sizes)
-
-
-def _bound(found: list[float]) -> float:
-    """Of a number that is 0 but for rounding, from what the disturbed runs show of it."""
-    return DEVIATIONS * math.sqrt(sum(x * x for x in found) / len(found))
-
-
-def _alike(sizes: Array, weights: Array) -> float:
-    """How far a weighted sum of roundings strays: the root of the sum of squares, but equal elements round alike."""
-    _, group = np.unique(sizes, return_inverse=True)
-    together = np.bincount(group.ravel(), weights.ravel())
-    return math.sqrt(float((together**2).sum()))
-
-
-def _underflow(expected: Array, precision: Precision) -> float:
-    """How far the regression scale moves if every element loses what the format cannot hold."""
-    sizes = np.abs(expected[np.isfinite(expected)])
-    peak = float(sizes.max(initial=0.0))
-    if peak == 0.0:
-        return 0.0
-    with np.errstate(over="ignore"):
-        return float(underflow(precision) / np.float64(peak) * (sizes / peak).sum() / ((sizes / peak) ** 2).sum())
+    return Tolerance(allowed=nothing, ceiling=nothing, scale=0.0, offset=0.0, drift=0.0)
 
 
 def _ceiling(precision: Precision, terms: int) -> float:
@@ -249,19 +227,3 @@ def _ceiling(precision: Precision, terms: int) -> float:
     if precision.name == "float64":
         return 2.0**29
     return CEILING * math.sqrt(max(1, terms))
-
-
-def regression_scale(actual: Array, expected: Array) -> float:
-    """<actual, expected> / <expected, expected>: 1 when equal, 2 when doubled, 0 when unrelated."""
-    finite = np.isfinite(actual) & np.isfinite(expected)
-    a, e = actual[finite].astype(np.float64), expected[finite].astype(np.float64)
-    peak = np.abs(e).max(initial=0.0)
-    if peak == 0.0:
-        return 1.0
-    e = e / peak  # so that the squares neither overflow nor vanish
-    return float((a / peak * e).sum() / (e * e).sum())
-
-
-def _mean(values: Array) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if finite.size else 0.0
