@@ -19,7 +19,7 @@ from scratchproof.exam.corners import LABELS, LAYOUTS
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import compared, held_to, judge, quantities, unanswered, verdict_of
 from scratchproof.oracle.tolerance import Tolerance, tolerances
-from scratchproof.sandbox.failures import Failure
+from scratchproof.sandbox.failures import Failure, Raised
 from scratchproof.subjects.subject import ContractError
 from scratchproof.table.layers import Shapes
 from scratchproof.vjp import Answer, Array, Inputs, Outputs
@@ -35,6 +35,9 @@ REMEMBERED = {
     "when its arrays": "it remembers a result by where its arrays are, not by what they hold",
     "at call": "something is kept from call to call, and changes the result",
 }
+
+LYING = "it hangs on how the arrays lie in memory: in C order the same numbers give the right result"
+LABELLED = "it hangs on the type of the labels: with int64 the same labels give the right result"
 
 Sizes = dict[str, int]
 
@@ -104,7 +107,7 @@ def _told(exam: Exam, trial: Trial) -> list[Result]:
 
 
 def _refused(result: Result) -> Result:
-    """An `assert` that refuses a shape is a limit that the author states: a note."""
+    """What an author refuses knowingly, as by an `assert`, is a limit and no mistake: a note."""
     return replace(result, verdict=Verdict.PASS, severity=Severity.CONVENTION)
 
 
@@ -180,12 +183,19 @@ def check_memory(exam: Exam) -> Iterator[Result]:
             outs, pullback = function(**inputs)
             found = Answer(outs=outs, grads=tuple(pullback(dout) for dout in douts))
         except (Failure, ContractError) as error:
-            yield unanswered(exam, renamed, "memory", trial.out, error, corner=True)
+            result = unanswered(exam, renamed, "memory", trial.out, error, corner=True)
+            yield _refused(result) if isinstance(error, Raised) and not _indices(inputs) else result
             continue
+        cause = LABELLED if " of " in name else LYING
         for measured in quantities(held_to(exam, renamed, found), found):
             comparison = compared(exam, renamed, measured)
             if comparison.problem:
-                yield verdict_of(exam, renamed, "memory", measured.quantity, comparison)
+                yield verdict_of(exam, renamed, "memory", measured.quantity, comparison, cause=cause)
+
+
+def _indices(inputs: Inputs) -> bool:
+    """Whether NumPy takes all labels for indices: none of uint64, which it does not cast to its own."""
+    return all(np.can_cast(value.dtype, np.intp) for value in inputs.values() if value.dtype.kind in "iu")
 
 
 def _laid_out(trial: Trial) -> Iterator[tuple[str, Inputs, list[Outputs]]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scratchproof.exam.arbiters import check_central_differences, check_complex_step
-from scratchproof.exam.beyond import check_memory, check_orders, check_shapes
+from scratchproof.exam.beyond import REMEMBERED, check_memory, check_orders, check_shapes
 from scratchproof.exam.causes.explain import explained
 from scratchproof.exam.causes.reproduce import reproduced
 from scratchproof.exam.compare import Result, Severity, Verdict, compare
@@ -213,8 +213,11 @@ def check_linear(exam: Exam) -> Iterator[Result]:
         mixed, lost = _mixed(trial, a, b)
         found = pullback(mixed)
         for name, of_first in of_grads[0].items():
-            if exam.failed(f"d{name}") or found[name].shape != of_u[name].shape:
+            if exam.failed(f"d{name}"):
                 continue
+            if {found[name].shape, of_u[name].shape, of_v[name].shape} != {of_first.allowed.shape}:
+                yield _reshaped(exam, trial, name)
+                return
             expected = a * of_u[name].astype(np.float64) + b * of_v[name].astype(np.float64) + lost[name]
             allowed = 2 * (abs(a) * of_first.allowed + abs(b) * of_grads[1][name].allowed)
             if (np.abs(found[name] - expected) > allowed).any():
@@ -222,6 +225,12 @@ def check_linear(exam: Exam) -> Iterator[Result]:
                 yield exam.result(
                     "linear", trial, f"d{name}", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message
                 )
+
+
+def _reshaped(exam: Exam, trial: Trial, name: str) -> Result:
+    message = "has another shape when it is called once more"
+    fields = {"severity": Severity.SHAPE, "message": message, "cause": REMEMBERED["at call"]}
+    return exam.result("linear", trial, f"d{name}", verdict=Verdict.FAIL, **fields)
 
 
 PROBES = {"the zero cotangent": (0, 0), "-2 times a cotangent": (-2, 0), "a sum of cotangents": (1, 1)}

@@ -51,6 +51,11 @@ def one_row(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.G
     return _rows(layer, inputs, 1)
 
 
+def one_huge_row(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """One row of huge values: whoever subtracts the maximum of the whole batch has subtracted the row's."""
+    return _rows(layer, huge(layer, inputs, precision, rng), 1)
+
+
 def empty(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     """No rows at all: the last batch of an unlucky split."""
     return _rows(layer, inputs, 0)
@@ -134,6 +139,7 @@ CORNERS: dict[str, Corner] = {
     "zeros": Corner(inputs=zeros),
     "integers": Corner(inputs=integers),
     "huge": Corner(inputs=huge, overflows=True),
+    "one huge row": Corner(inputs=one_huge_row, overflows=True),
     "offset": Corner(inputs=offset),
     "tiny": Corner(inputs=tiny),
     "one row": Corner(inputs=one_row),

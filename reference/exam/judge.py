@@ -13,7 +13,8 @@ from scratchproof.oracle.kinks import subgradients
 from scratchproof.oracle.tolerance import Tolerance
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, said
 from scratchproof.subjects.subject import ContractError, Unimplemented
-from scratchproof.vjp import Answer, Array, Gradients, Precision, floating
+from scratchproof.table.expressions import WithoutHalf
+from scratchproof.vjp import Answer, Array, Gradients, Precision, answer, floating, from_torch
 
 CUT_OFF = 2.0**-16  # of a loss: a small number within the logarithm costs less, a wrong formula more
 
@@ -50,10 +51,10 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
         broken = unanswered(exam, trial, check, first_gradient, error, corner=corner)
     found = Answer(outs=outs, grads=grads)
     declared, trial = trial, held_to(exam, trial, found)
+    exam.seen.append(Seen(check, trial, found))
     if broken is None and trial is not declared and _agrees(exam, trial, found):
         yield _noted(exam, declared, trial, check)
         return
-    exam.seen.append(Seen(check, trial, found))
     told: set[str] = set()
     for measured in quantities(trial, found):
         if measured.quantity in told or (corner and exam.failed(measured.quantity)):
@@ -193,7 +194,9 @@ def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool)
         convention = _convention(exam, trial, check, measured, comparison)
         if convention:
             return convention
-    cause = _as_if(trial, measured, comparison) if comparison.problem in ("precision", "value") else ""
+    cause = _careless(trial, measured) if comparison.problem else ""
+    if not cause and comparison.problem in ("precision", "value"):
+        cause = _as_if(trial, measured, comparison)
     if cause:
         comparison = replace(comparison, problem="precision")
     return verdict_of(exam, trial, check, quantity, comparison, corner=corner, cause=cause)
@@ -212,6 +215,28 @@ def _as_if(trial: Trial, measured: Measured, comparison: Comparison) -> str:
         return next((m.tolerance for m in of_coarse if m[::4] == measured[::4]), None)
 
     return as_if(measured.actual.astype(np.float64), measured.expected, trial.precision, derive)
+
+
+def _careless(trial: Trial, measured: Measured) -> str:
+    """The formula, right on paper, that gives what was given: in the precision under test, to its own rounding."""
+    for sentence, expression in trial.layer.careless.items():
+        due = trial.layer.torch
+        formula = WithoutHalf(expression) if isinstance(due, WithoutHalf) else expression
+        other = replace(trial, layer=replace(trial.layer, torch=formula))
+        how = {"constant": trial.layer.constant, "options": trial.case.options}
+        made = answer(from_torch(formula, trial.precision, **how), trial.inputs, trial.cotangents)
+        given = trial.pick(made, measured.quantity, measured.cotangent).astype(np.float64)
+        allowed = 2 * other.tolerance(measured.quantity, measured.cotangent).allowed
+        if given.shape == measured.actual.shape and _same(measured.actual.astype(np.float64), given, allowed):
+            return sentence
+    return ""
+
+
+def _same(a: Array, b: Array, allowed: Array) -> bool:
+    """Whether two arrays are finite at the same places, and there within what is allowed."""
+    with np.errstate(invalid="ignore"):
+        near = ~np.isfinite(a) | (np.abs(a - b) <= allowed)
+    return bool((near & (np.isfinite(a) == np.isfinite(b))).all())
 
 
 def compared(exam: Exam, trial: Trial, measured: Measured) -> Comparison:

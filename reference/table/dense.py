@@ -123,6 +123,9 @@ DENSE: tuple[Layer, ...] = (
             Case(name="x (N, D)", inputs=normal(x=(6, 7))),
             Case(name="the left tail", inputs=lambda rng: {"x": rng.uniform(-18, -12, (6, 7))}),
         ),
+        careless={
+            "(1 + tanh(x / 2)) / 2 loses its digits where x is far below 0": lambda x: 0.5 * (1 + torch.tanh(0.5 * x)),
+        },
         analytic=True,
         slips=dense.SIGMOID,
     ),

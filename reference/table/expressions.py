@@ -153,7 +153,7 @@ def layernorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> T
 
 
 def spatial_batchnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
-    return _images(batchnorm(_pixels(x), gamma, beta, eps=eps), x)
+    return _images(batchnorm(pixels(x), gamma, beta, eps=eps), x)
 
 
 def spatial_groupnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, groups: int, eps: float = 1e-5) -> Tensor:
@@ -163,22 +163,21 @@ def spatial_groupnorm(x: Tensor, gamma: Tensor, beta: Tensor, *, groups: int, ep
 
 def pixels_of(expression: Expression) -> Expression:
     """The same of images (N, C, H, W): every pixel is a row."""
-    return lambda x, *others, **options: _images(expression(_pixels(x), *others, **options), x)
+    return lambda x, *others, **options: _images(expression(pixels(x), *others, **options), x)
 
 
-def batchnorm_running_over_pixels(*, biased: bool) -> Expression:
-    def running(x: Tensor, gamma: Tensor, beta: Tensor, *kept: Tensor, momentum: float = 0.9) -> Tensor:
-        expression = batchnorm_running_over_N if biased else batchnorm_running
-        return expression(_pixels(x), *kept, momentum=momentum)
-
-    return running
+def batchnorm_running_over_pixels(
+    x: Tensor, gamma: Tensor, beta: Tensor, *kept: Tensor, momentum: float = 0.9
+) -> Tensor:
+    return batchnorm_running_over_N(pixels(x), *kept, momentum=momentum)
 
 
 def _standardised(rows: Tensor, eps: float) -> Tensor:
     return (rows - rows.mean(1, keepdim=True)) / torch.sqrt(rows.var(1, correction=0, keepdim=True) + eps)
 
 
-def _pixels(x: Tensor) -> Tensor:
+def pixels(x: Tensor) -> Tensor:
+    """Images (N, C, H, W) as rows (N * H * W, C)."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 

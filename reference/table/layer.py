@@ -67,6 +67,8 @@ class Layer:
         options says there. dictionary: whether it is asked only of a function that takes such a dictionary (True), or
         only of one that takes none (False). outputs: the names of the outputs where there are several.
     conventions: other right answers by the sentence that notes them, consistent in output and gradients.
+    careless: formulas that are right on paper but lose digits or range, by the sentence that says how: what one of them
+        gives is suspect, not wrong.
     leftovers: whether the sizes of some inputs and options are such as an author may refuse.
     torch: the expression that it equals; tensors by position, options by keyword. alternatives: expressions as right
         as that one; what any of them may stray is allowed. stored: "all" where any intermediate result may be rounded
@@ -97,6 +99,7 @@ class Layer:
     drawn: tuple[str, ...] = ()
     observed: Callable[[Inputs, Mapping[str, Any]], Inputs] | None = None
     conventions: Mapping[str, Expression] = field(default_factory=dict)
+    careless: Mapping[str, Expression] = field(default_factory=dict)
     leftovers: Callable[[Inputs, Mapping[str, Any]], bool] = lambda inputs, options: False
     alternatives: tuple[Expression, ...] = ()
     stored: str = "all"

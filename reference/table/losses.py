@@ -20,11 +20,12 @@ from scratchproof.table.slips import losses
 _LABELS_BELOW = {"a negative label": label_negative, "a label too few": label_missing}
 _LABELS = {"a label as large as the number of classes": label_too_large, **_LABELS_BELOW}
 _NO_ROWS = {"no rows": lambda inputs: {name: value[:0] for name, value in inputs.items()}}
+_CORNERS = ("zeros", "integers", "huge", "one row", "nonfinite", "nan and infinities")
 _loss = partial(
     Layer,
     kind="loss",
     unfit=_NO_ROWS,
-    corners=("zeros", "integers", "huge", "one row", "nonfinite", "nan and infinities"),
+    corners=_CORNERS,
 )
 _SCORES = Shapes(
     letters={"N": (1, 2, 3, 7, 130, 1030), "C": (2, 3, 7, 10, 12, 130, 1030)},
@@ -47,6 +48,9 @@ LOSSES: tuple[Layer, ...] = (
     _loss(
         name="softmax_loss",
         torch=F.cross_entropy,
+        corners=(*_CORNERS[:3], "one huge row", *_CORNERS[3:]),
+        conventions={losses.LOG_OF_QUOTIENT: losses.log_of_quotient},
+        careless=losses.SHIFTED_ALIKE,
         slips=losses.SOFTMAX,
         cases=(Case(name="x (N, C)", inputs=scores_and_labels(7, 5)),),
         batched=("x", "y"),

@@ -1,6 +1,9 @@
 """Rows of the table: normalisation over the batch, a row, channels and groups of channels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
 
 from scratchproof.table.expressions import (
     Sampler,
@@ -19,6 +22,7 @@ from scratchproof.table.expressions import (
 )
 from scratchproof.table.layer import Case, Layer, Shapes
 from scratchproof.table.slips import images, modes, norms
+from scratchproof.vjp import Expression
 
 
 def _affine(*, x: tuple[int, ...]) -> Sampler:
@@ -60,6 +64,25 @@ _IMAGES: dict[str, Callable[..., bool]] = {
     "one image": lambda N, C, **_: N == 1 < C,
     "many images": lambda N, **_: N >= 40,
 }
+
+
+def running_conventions(rows: Callable[[Tensor], Tensor], eps: float = 1e-5) -> Mapping[str, Expression]:
+    """Running variances that authors keep beside the biased one. rows: the batch as (N, D)."""
+
+    def averaging(correction: int, more: float) -> Expression:
+        def running(x: Tensor, gamma: Tensor, beta: Tensor, *kept: Tensor, momentum: float = 0.9) -> Tensor:
+            new = torch.stack([rows(x).mean(0), rows(x).var(0, correction=correction) + more])
+            return torch.stack(kept) * momentum + new * (1 - momentum)
+
+        return running
+
+    unbiased = "the running variance is the unbiased one, over N - 1, as torch keeps it"
+    return {
+        unbiased: averaging(1, 0.0),
+        "the running variance holds eps, which is added once more in test mode": averaging(0, eps),
+        f"{unbiased}, and holds eps": averaging(1, eps),
+    }
+
 
 NORMS: tuple[Layer, ...] = (
     Layer(
@@ -109,11 +132,7 @@ NORMS: tuple[Layer, ...] = (
         kind="running",
         dictionary=True,
         torch=batchnorm_running_biased,
-        conventions={
-            "the running variance is the unbiased one, over N - 1, as torch keeps it": (
-                lambda x, gamma, beta, mean, var, *, momentum=0.9: batchnorm_running(x, mean, var, momentum=momentum)
-            )
-        },
+        conventions=running_conventions(lambda x: x),
         cases=(
             Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),
             Case(name="momentum 0.6", inputs=with_running(9, 5, "gamma", "beta"), options={"momentum": 0.6}),

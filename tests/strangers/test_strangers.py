@@ -33,9 +33,9 @@ def examined(name):
     if "mapping" in DUE[name]:
         options["mapping"] = read(HERE / DUE[name]["mapping"])
     subject = SandboxedSubject(str(HERE / name), limits=Limits.of(60.0), **options)
-    effort = DUE[name].get("effort", "quick")
+    effort, precision = DUE[name].get("effort", "quick"), DUE[name].get("precision", "float64")
     try:
-        reports = [examine(subject, layer, "float64", papers=PAPERS, effort=effort) for layer in EVERY_ROW]
+        reports = [examine(subject, layer, precision, papers=PAPERS, effort=effort) for layer in EVERY_ROW]
     finally:
         subject.close()
     return {report.layer: report for report in reports if report.verdict is not Verdict.MISSING}

@@ -21,10 +21,11 @@ MOST = 3  # so many causes that fit equally are told
 
 
 class Candidate(NamedTuple):
-    """A sentence that explains a quantity. rank: the lower, the better it fits."""
+    """A sentence that explains a quantity. rank: the lower, the better it fits. mistake: what it says, if computed."""
 
     rank: tuple[int, ...]
     sentence: str
+    mistake: Mistake | None = None
 
 
 def explained(exam: Exam) -> list[Result]:
@@ -37,17 +38,19 @@ def explained(exam: Exam) -> list[Result]:
         if result.verdict is Verdict.PASS or (result.cause and not coarse) or not result.quantity:
             return result
         if key not in readings:
-            readings[key] = Reading(belonging(exam, *key))
+            belong = belonging(exam, *key)
+            told = {id(one) for one in belong}
+            readings[key] = Reading(belong, [one for one in exam.seen if id(one) not in told])
         return replace(result, cause=readings[key].cause(result.quantity, result.case, coarse))
 
     return [caused(result) for result in exam.results]
 
 
 class Reading:
-    """What some trials say together."""
+    """What some trials say together. others: further trials, asked where several mistakes fit equally."""
 
-    def __init__(self, seen: Sequence[Seen]) -> None:
-        self.seen = seen
+    def __init__(self, seen: Sequence[Seen], others: Sequence[Seen] = ()) -> None:
+        self.seen, self.others = seen, others
         self.by_quantity: dict[str, list[Item]] = {}
         self.whole: list[tuple[Mistake, Standing]] | None = None
 
@@ -60,12 +63,24 @@ class Reading:
         if not here:
             return coarse
         found = sorted(self.candidates(quantity), key=lambda one: one.rank) if self.telling(quantity) else []
-        best = list(dict.fromkeys(one.sentence for one in found if one.rank == found[0].rank))
+        equal = [one for one in found if one.rank == found[0].rank]
+        best = list(dict.fromkeys(one.sentence for one in self._unrefuted(equal, quantity)))
         if best:
             first = next((item for item in here if item.wrong), here[0])
             return _joined([_filled(sentence, first) for sentence in best])
-        known = facts(here, [item for one in self.outputs() for item in self.items(one)])
-        return "; ".join(one for one in (coarse, known) if one)
+        return coarse or facts(here, [item for one in self.outputs() for item in self.items(one)])
+
+    def _unrefuted(self, equal: list[Candidate], quantity: str) -> list[Candidate]:
+        """Of those that fit equally, the ones that also give what was given in the other trials; all if none does."""
+        if len(equal) < 2:
+            return equal
+        elsewhere = [item for item in items(self.others, quantity) if item.expected.dtype.kind == "f"]
+
+        def holds(one: Candidate) -> bool:
+            said = ((item, given(one.mistake, item.trial).get(item.place)) for item in elsewhere if one.mistake)
+            return all(made is None or item.reproduced(made) for item, made in said)
+
+        return [one for one in equal if holds(one)] or equal
 
     def items(self, quantity: str) -> list[Item]:
         if quantity not in self.by_quantity:
@@ -87,7 +102,7 @@ class Reading:
             if quantity in standing.explains:
                 partly = bool(standing.contradicted)
                 rank = (mistake.rank, int(partly), -len(standing.explains))
-                yield Candidate(rank, f"{self._way(quantity) if partly else ''}{mistake.sentence}")
+                yield Candidate(rank, f"{self._way(quantity) if partly else ''}{mistake.sentence}", mistake)
         for sentence in self._alone(quantity):
             yield Candidate((1, 0, -2 if sentence.startswith(SUMMED) else -1), sentence)
 

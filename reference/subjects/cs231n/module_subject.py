@@ -15,6 +15,7 @@ from scratchproof.subjects.cs231n.calling import takes, wants_dictionary
 from scratchproof.subjects.cs231n.mapping import Table, mapped
 from scratchproof.subjects.cs231n.net_adapters import EVERY_ADAPTER, scores
 from scratchproof.subjects.cs231n.spelling import spelled
+from scratchproof.subjects.cs231n.torch_adapters import from_tensors, of_tensors
 from scratchproof.subjects.protocol import Spelling
 from scratchproof.table.layers import EVERY_ROW, Case, Layer
 from scratchproof.vjp import Function, Precision
@@ -53,7 +54,7 @@ class ModuleSubject:
     """A Python module with CS231n names.
 
     renamed: its own names by those of CS231n. mapping: see mapping.py. as_python2: the module read as Python 2, where
-    that may be what it is.
+    that may be what it is. known: which rows it has. of_tensors: its functions that are written in torch, by row.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ModuleSubject:
     mapping: Mapping[str, Table] = field(default_factory=dict)
     as_python2: Callable[[], Found] | None = None
     known: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    of_tensors: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -72,6 +74,8 @@ class ModuleSubject:
         asked = Asked(layer, case, precision, promised=self.refuses_all(layer))
         if not self._there(asked):
             return None
+        if layer.name in self.of_tensors:
+            return from_tensors(asked, self.of_tensors[layer.name])
         return self._patient(lambda: EVERY_ADAPTER[layer.kind](asked, *self._find(layer)))
 
     def scores(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
@@ -88,6 +92,8 @@ class ModuleSubject:
         return getattr(self.module, "__refuses__", None) is ValueError
 
     def spelled(self, layer: Layer, case: Case, precision: Precision) -> Spelling | None:
+        if layer.name in self.of_tensors:
+            return None  # a script would have to be another one
         return spelled(Asked(layer, case, precision), self._find(layer))
 
     def _there(self, asked: Asked) -> bool:
@@ -100,6 +106,9 @@ class ModuleSubject:
     def _looks_right(self, asked: Asked) -> bool:
         """The names, and not another thing under them."""
         layer, found = asked.layer, self._find(asked.layer)
+        if of_tensors(asked, found[0], found[1] if len(found) > 1 else None) and takes(found[0], len(asked.inputs)):
+            self.of_tensors[layer.name] = found[0]
+            return True
         if None in found:
             return False
         if layer.kind in NETS:

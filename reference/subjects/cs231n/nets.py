@@ -34,7 +34,7 @@ def is_one(layer: Layer, case: Case, precision: Precision, net_class: Callable[.
         return False
     if layer.kind == "predict" and not hasattr(net_class, "predict"):
         return False
-    if layer.kind in ("start", "dropout", "seeded") and not _takes_all(net_class, case):
+    if layer.of and not _knows(net_class, case, every=layer.kind in ("start", "dropout", "seeded")):
         return False
     try:
         with quiet():
@@ -44,9 +44,16 @@ def is_one(layer: Layer, case: Case, precision: Precision, net_class: Callable[.
     return hasattr(net, "params") and hasattr(net, "loss")
 
 
-def _takes_all(net_class: Callable[..., Any], case: Case) -> bool:
+def _knows(net_class: Callable[..., Any], case: Case, *, every: bool) -> bool:
+    """Whether its constructor knows a case's options, reg aside: by a parameter, or by its name in the code.
+
+    One that takes whatever it is given (`**kwargs`) may know nothing of it. every: whether it must take them all.
+    """
     parameters = inspect.signature(net_class).parameters
-    return all(name in parameters or _called(name, parameters) for name in case.options if name != "reg")
+    code = getattr(vars(net_class).get("__init__"), "__code__", None)
+    said = {*parameters, *(code.co_consts if code else ())}
+    called = {name: _called(name, parameters) for name in case.options if name != "reg"}
+    return all(said.intersection(names) if names else not every for names in called.values())
 
 
 class Held:

@@ -17,12 +17,13 @@ from scratchproof.table.expressions import (
     dropout,
     net_inputs,
     normal,
+    pixels,
     pixels_of,
     spatial_groupnorm,
     without_half,
 )
 from scratchproof.table.layer import Case, Layer
-from scratchproof.table.norms import NORMS
+from scratchproof.table.norms import NORMS, running_conventions
 from scratchproof.table.slips import dense, images, losses, modes, nets
 from scratchproof.table.slips import recurrent as steps
 from scratchproof.vjp import Inputs
@@ -79,10 +80,17 @@ _classifier = partial(
         Case(name="reg 0", inputs=_classifier_inputs, options={"reg": 0.0}),
     ),
 )
+_QUOTIENT = losses.linear(losses.log_of_quotient)
 _softmax = partial(
     _classifier,
+    corners=("zeros", "huge", "one huge row", "one row"),
     torch=recurrent.softmax_linear_loss,
-    conventions=without_half(recurrent.softmax_linear_loss),
+    conventions={
+        **without_half(recurrent.softmax_linear_loss),
+        losses.LOG_OF_QUOTIENT: _QUOTIENT,
+        **{f"{told}; {losses.LOG_OF_QUOTIENT}": loss for told, loss in without_half(_QUOTIENT).items()},
+    },
+    careless={sentence: losses.linear(loss) for sentence, loss in losses.SHIFTED_ALIKE.items()},
     slips=losses.of_classifier("softmax"),
 )
 _svm = partial(
@@ -129,12 +137,8 @@ CS231N: tuple[Layer, ...] = (
         of="spatial_batchnorm",
         kind="running",
         dictionary=True,
-        torch=batchnorm_running_over_pixels(biased=True),
-        conventions={
-            "the running variance is the unbiased one, over N - 1, as torch keeps it": (
-                batchnorm_running_over_pixels(biased=False)
-            )
-        },
+        torch=batchnorm_running_over_pixels,
+        conventions=running_conventions(pixels),
         cases=(Case(name="images", inputs=_images_with_running, options={"momentum": 0.6}),),
         slips=modes.SPATIAL_RUNNING,
     ),

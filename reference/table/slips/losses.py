@@ -76,6 +76,14 @@ def _over_rows(total: Callable[[Tensor], Tensor]) -> Expression:
     return instead(loss, {0: dx})
 
 
+def _rows(x: Tensor) -> Tensor:
+    return x.amax(1, keepdim=True)
+
+
+LOG_OF_QUOTIENT = "the loss is -log of a probability, infinite where that underflows: the log of the sum never is"
+log_of_quotient = _exp_of(_rows, log=False)
+"""What CS231n itself handed out until 2018: each row's maximum is subtracted, and the loss is -log(p)."""
+
 WHOLE_BATCH = "the scores are shifted by the maximum of the whole batch: rows far below it vanish"
 
 
@@ -83,10 +91,13 @@ def _less_of_the_right(share: float) -> Callable[[Tensor, Tensor, Tensor], Tenso
     return lambda p, right, y: p - (1 - share) * right
 
 
-OVERFLOW = "exp overflows: subtract each row's maximum before exp"
-LARGE_SCORES: Slips = {
+SHIFTED_ALIKE: Slips = {
     WHOLE_BATCH: _exp_of(torch.max, log=True),
     f"{WHOLE_BATCH}, and the loss is the log of a quotient": _exp_of(torch.max, log=False),
+}
+OVERFLOW = "exp overflows: subtract each row's maximum before exp"
+LARGE_SCORES: Slips = {
+    **SHIFTED_ALIKE,
     OVERFLOW: _exp_of(torch.zeros_like, log=True),
     f"{OVERFLOW}, and the loss is the log of a quotient": _exp_of(torch.zeros_like, log=False),
     f"{OVERFLOW}: here each column's maximum is subtracted": _exp_of(_columns, log=True),
@@ -237,16 +248,19 @@ SQUARED: Slips = {
 }
 
 
+def linear(of_scores: Expression) -> Expression:
+    """A loss of scores as that of a linear classifier, regularised."""
+
+    def expression(W: Tensor, X: Tensor, y: Tensor, *, reg: float = 0.0, **_: Any) -> Tensor:
+        return nets.regularised(of_scores(X @ W, y), [W], reg)
+
+    return expression
+
+
 def of_classifier(loss: str) -> Slips:
     """The slips of a loss, in the scores X @ W of a linear classifier."""
-    table = {"softmax": SCORES, "svm": SVM}[loss]
+    table = {"softmax": SOFTMAX, "svm": SVM}[loss]
     right = nets.LOSSES[loss]
-
-    def linear(of_scores: Expression, whole: float = 1.0, data: float = 1.0) -> Expression:
-        def expression(W: Tensor, X: Tensor, y: Tensor, *, reg: float = 0.0, **_: Any) -> Tensor:
-            return nets.regularised(data * of_scores(X @ W, y), [W], whole * reg)
-
-        return expression
 
     def scaled(factor: Callable[[Tensor], float], *, back: bool) -> Expression:
         def data(W: Tensor, X: Tensor, y: Tensor, *, reg: float = 0.0, **_: Any) -> Tensor:

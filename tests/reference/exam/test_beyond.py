@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchproof import scratch
-from scratchproof.exam.beyond import drawn
+from scratchproof.exam.beyond import LABELLED, LYING, drawn
 from scratchproof.exam.checks import examine
 from scratchproof.exam.compare import Verdict
 from scratchproof.subjects.subject import ModuleSubject
@@ -140,3 +140,31 @@ def test_effort_changes_how_much_is_asked(effort):
     usual, other = (examine(module, row("relu"), "float64", effort=e) for e in ("normal", effort))
     assert other.verdict is Verdict.PASS
     assert (len(other.results) > len(usual.results)) is (effort == "thorough")
+
+
+def of_labels(wrong):
+    def softmax_loss(x, y):
+        return scratch.softmax_loss(x, wrong(y) % x.shape[1])
+
+    return softmax_loss
+
+
+def test_labels_that_numpy_itself_takes_for_no_indices_may_be_refused_but_not_mistaken():
+    def refuses(y):
+        if not np.can_cast(y.dtype, np.intp):
+            raise TypeError("labels must be whole numbers that index")
+        return y
+
+    found = report("softmax_loss", softmax_loss=of_labels(refuses))
+    assert found.verdict is Verdict.PASS, [r.message for r in found.findings]
+    assert any("uint64" in r.message for r in found.findings)
+    mistaken = told("softmax_loss", "memory", softmax_loss=of_labels(lambda y: y if y.dtype.kind == "i" else y - 1))
+    assert mistaken.cause == LABELLED
+
+
+def test_what_hangs_on_the_memory_order_is_told_as_such():
+    def relu_forward(x):
+        return np.maximum(x.ravel(order="K").reshape(x.shape), 0), x
+
+    found = report("relu", relu_forward=relu_forward, relu_backward=lambda dout, x: dout * (x > 0))
+    assert {r.cause for r in found.findings if r.check == "memory"} == {LYING}

@@ -73,6 +73,12 @@ PLANTS = {
         relu(backward=lambda dout, x: dout * (x > 0) if dout.any() else np.full_like(dout, 1e-9)),
         Verdict.FAIL,
     ),
+    "linear: another shape": (
+        "relu",
+        "linear",
+        relu(backward=lambda dout, x: dout * (x > 0) if dout.any() else dout[None]),
+        Verdict.FAIL,
+    ),
     "errors: accepted": ("affine", "errors", {"affine_forward": documented}, Verdict.FAIL),
     "errors: another": ("affine", "errors", {"affine_forward": index_error}, Verdict.SUSPECT),
     "values: shape": ("relu", "values", relu(forward=lambda x: (np.maximum(x, 0)[None], x)), Verdict.FAIL),

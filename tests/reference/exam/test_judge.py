@@ -92,3 +92,35 @@ def test_what_is_not_written_is_unimplemented(error):
 
     report = examine(subject(relu_forward=stub, relu_backward=backward), row("relu"), "float64")
     assert report.verdict is Verdict.UNIMPLEMENTED
+
+
+def softmax_of(shift):
+    def softmax_loss(x, y):
+        powers = np.exp(x - shift(x))
+        p = powers / powers.sum(axis=1, keepdims=True)
+        loss = -np.log(p[np.arange(len(y)), y]).mean()
+        p[np.arange(len(y)), y] -= 1
+        return loss, p / len(y)
+
+    return softmax_loss
+
+
+def test_a_formula_that_is_right_on_paper_is_suspect_a_wrong_one_is_not():
+    due = {np.max: Verdict.SUSPECT, np.zeros_like: Verdict.FAIL, (lambda x: x.max(1, keepdims=True)): Verdict.PASS}
+    for shift, verdict in due.items():
+        report = examine(subject(softmax_loss=softmax_of(shift)), row("softmax_loss"), "float64")
+        assert report.verdict is verdict, [f.message for f in report.findings]
+    doubled = subject(softmax_loss=lambda x, y: tuple(2 * part for part in softmax_of(np.max)(x, y)))
+    assert examine(doubled, row("softmax_loss"), "float64").verdict is Verdict.FAIL
+
+
+def test_only_what_the_formula_itself_loses_is_forgiven():
+    def forward(x):
+        out = 0.5 * (1 + np.tanh(0.5 * x))
+        return out, out
+
+    due = {1.0: Verdict.SUSPECT, 1.01: Verdict.FAIL}
+    for factor, verdict in due.items():
+        back = lambda dout, out, factor=factor: factor * dout * out * (1 - out)  # noqa: E731
+        report = examine(subject(sigmoid_forward=forward, sigmoid_backward=back), row("sigmoid"), "float32")
+        assert report.verdict is verdict
