@@ -68,7 +68,10 @@ class Reading:
         if best:
             first = next((item for item in here if item.wrong), here[0])
             return _joined([_filled(sentence, first) for sentence in best])
-        return coarse or facts(here, [item for one in self.outputs() for item in self.items(one)])
+        if coarse in here[0].trial.layer.careless:
+            return coarse
+        known = facts(here, [item for one in self.outputs() for item in self.items(one)])
+        return "; ".join(one for one in (coarse, known) if one)
 
     def _unrefuted(self, equal: list[Candidate], quantity: str) -> list[Candidate]:
         """Of those that fit equally, the ones that also give what was given in the other trials; all if none does."""
