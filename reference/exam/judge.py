@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -223,7 +223,7 @@ def _careless(trial: Trial, measured: Measured) -> str:
         due = trial.layer.torch
         formula = WithoutHalf(expression) if isinstance(due, WithoutHalf) else expression
         other = replace(trial, layer=replace(trial.layer, torch=formula))
-        how = {"constant": trial.layer.constant, "options": trial.case.options}
+        how: dict[str, Any] = {"constant": trial.layer.constant, "options": trial.case.options}
         made = answer(from_torch(formula, trial.precision, **how), trial.inputs, trial.cotangents)
         given = trial.pick(made, measured.quantity, measured.cotangent).astype(np.float64)
         allowed = 2 * other.tolerance(measured.quantity, measured.cotangent).allowed

@@ -37,7 +37,7 @@ def from_tensors(asked: Asked, function: Callable[..., Any]) -> Function:
     call, names = asked.calling(function), asked.layer.outputs
 
     def expression(*tensors: Tensor) -> Any:
-        whole = (tensor.long() if tensor.dtype in WHOLE else tensor for tensor in tensors)
+        whole: Any = (tensor.long() if tensor.dtype in WHOLE else tensor for tensor in tensors)
         with quiet(), told("forward"):
             found = call(dict(zip(asked.inputs, whole, strict=True)))
         outs = found if isinstance(found, tuple | list) else (found,)
@@ -53,7 +53,7 @@ def from_tensors(asked: Asked, function: Callable[..., Any]) -> Function:
 def _gives_a_tensor(asked: Asked, loss: Callable[..., Any]) -> bool:
     """Whether a loss takes tensors and gives one; NumPy's has no function for backward either."""
     sample = asked.case.inputs(np.random.default_rng(0))
-    tensors = {name: torch.from_numpy(np.array(value)) for name, value in sample.items()}
+    tensors: Any = {name: torch.from_numpy(np.array(value)) for name, value in sample.items()}
     try:
         with quiet():
             return isinstance(asked.calling(loss)(tensors), Tensor)
