@@ -117,7 +117,8 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _relative(self, value: Tensor, ulps: float = 1.0) -> Tensor:
         p = self.precision
         noise = self._noise(value)
-        disturbed: Tensor = value * (1 + (p.unit + (ulps - 1) * p.accumulate) * noise)
+        factor = (noise * (p.unit + (ulps - 1) * p.accumulate)).add_(1)  # in place: large tensors are slow to allocate
+        disturbed: Tensor = value * factor
         return disturbed if p.dtype != torch.float16 else self._in_short_range(disturbed, noise)
 
     def _in_short_range(self, value: Tensor, noise: Tensor) -> Tensor:
@@ -139,16 +140,16 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.longest_sum = max(self.longest_sum, *terms)
         squares = name in SUMS and all(_squarable(a) for a in args)
         sizes = func(*(_size(a, squares) for a in args), **kwargs)
-        roots = _map(sizes, Tensor.sqrt) if squares else sizes
-        if squares:  # of K terms in no special order the partial sums are about sqrt(total^2 + squares) in size
-            sizes = _map(sizes, lambda size, value: (value * value + size).sqrt(), out)
         operand = self.precision.operand if name in MULTIPLIED else 0.0
         alike = repetition(name, args, self.precision.unit) ** 0.5
+        roots = _map(sizes, Tensor.sqrt) if squares and alike > 1 else sizes
+        if squares:  # of K terms in no special order the partial sums are about sqrt(total^2 + squares) in size
+            sizes = _map(sizes, lambda size, value: (value * value).add_(size).sqrt_(), out)
         counts = tuple((terms, stored, operand, alike) for terms, stored in zip(terms, stored, strict=True))
         return _map(out, self._with_error, sizes, roots, counts if len(counts) > 1 else counts[0])
 
     def _with_error(self, value: Tensor, size: Tensor, root: Tensor, counted: tuple[int, int, float, float]) -> Tensor:
-        """size: of the partial sums. root: of the sum of squares.
+        """size: of the partial sums. root: of the sum of squares, where terms are alike.
 
         The last of what is counted: to how much more the equal roundings of equal terms, those when they were stored
         included, add up.
@@ -158,9 +159,10 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         independent = SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + stored**0.5 * p.unit
         bound = alike * independent + 2 * operand
         lost = terms * min(p.tiny, SINGLE_TINY) + stored * underflow(p)
-        error = bound * size + (alike - 1) * p.unit * root + lost
-        disturbed: Tensor = self._relative(value) + error * self._noise(value)
-        return disturbed
+        error = size * bound
+        if alike > 1:
+            error = error.add_(root * ((alike - 1) * p.unit))
+        return self._relative(value).add_(error.add_(lost).mul_(self._noise(value)))
 
     def _transformed(self, out: Tensor, dims: Sequence[int]) -> Tensor:
         # Each of log2(n) stages errs by a rounding of the mean size, which is the same before and behind.
@@ -272,7 +274,8 @@ def _squarable(argument: Any) -> bool:
     """Whether products of squares neither overflow nor vanish; if they would, absolute values serve instead."""
     if not _rounds(argument) or argument.numel() == 0:
         return True
-    largest = float(argument.abs().max())
+    low, high = torch.aminmax(argument.abs() if argument.is_complex() else argument)
+    largest = float(torch.maximum(high, -low))
     return largest == 0 or 1e-70 < largest < 1e70
 
 

@@ -5,7 +5,7 @@ same precision.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
 from scratchproof.progress import progress
 from scratchproof.tracing.calls import Call, floating
 from scratchproof.tracing.compiled import UNSEEN, is_compiled, run_compiled, uncompiled
+from scratchproof.tracing.in_jax import is_in_jax
 from scratchproof.tracing.lines import CallLine, Trace, culprit_of, in_order, is_forward, reason_of
 from scratchproof.tracing.sides import Run, Side, Values, arguments, carry
 from scratchproof.tracing.subgradient import another_subgradient
@@ -176,7 +177,7 @@ class _Candidate:
             # a pass forward is beyond doubt: across a kink values do not jump, only gradients do.
             if not any(c.problem == "value" and is_forward(key) for key, c in free.items()):
                 free = self.beside.free(self.seen, AGAIN * REPEATS)
-            if _any(free):
+            if _any(free) and culprit_of(tuple(in_order(truth, forced, free)), truth) is None:
                 forced |= dict(self._forced(leaves=False))
         lines = tuple(in_order(truth, forced, free))
         if compiled:
@@ -197,7 +198,7 @@ class _Candidate:
         with progress("tracing") as advance:
             for done, (path, there) in enumerate(wanted):
                 advance(done, len(wanted))
-                here = self.found.calls.get(path)
+                here = self.found.calls.get(path) or self._within_jax(path, there)
                 if here is None or not _alike(here, there):
                     continue
                 judged = self._compared(here, path, whole=False)
@@ -205,6 +206,15 @@ class _Candidate:
                     judged = self._excused(here, path, self._compared(here, path, whole=True))
                 for quantity, one in judged.items():
                     yield f"{path}\0{quantity}", (one.comparison, one.expected.shape)
+
+    def _within_jax(self, path: str, there: Call) -> Call | None:
+        """The call of a module that JAX computes within another that it computes, where it cannot be seen."""
+        module = dict(self.here.model.named_modules()).get(there.module) if there.module else None
+        if module is None or not is_in_jax(module):
+            return None
+        outputs = tuple(t.to(self.beside.dtype) for t in there.outputs)
+        args, kwargs = self.here.given((there.args, there.kwargs))
+        return replace(there, target=module, args=args, kwargs=kwargs, outputs=outputs, grads={})
 
     def _compared(self, here: Call, path: str, *, whole: bool) -> dict[str, Judged]:
         due = self.beside.due(path, _dtypes(here), whole=whole)
@@ -248,7 +258,8 @@ class _Candidate:
     def _judged(self, lines: tuple[CallLine, ...], compiling: str) -> Trace:
         truth, found = self.beside.run, self.found
         only_here = tuple(path for path in found.calls if path not in truth.calls)
-        only_there = tuple(path for path in truth.calls if path not in found.calls)
+        unseen = {path for path, module in self.here.model.named_modules() if is_in_jax(module)}
+        only_there = tuple(p for p in truth.calls if p not in found.calls and not _below(p, unseen))
         line = culprit_of(lines, truth)
         culprit, reason = (line.path, reason_of(line)) if line else ("", "")
         if line and (words := self._explained(line)):
@@ -287,6 +298,13 @@ def _renamed(run: Run, pairs: Mapping[str, str]) -> Run:
         values={there(key): value for key, value in run.values.items()},
         shapes={there(key): shape for key, shape in run.shapes.items()},
     )
+
+
+def _below(path: str, modules: Set[str]) -> bool:
+    """Whether a call is made inside one of the modules, "" being the whole model."""
+    module = path.partition(" ")[0]
+    parts = module.split(".")
+    return "" in modules or any(".".join(parts[:i]) in modules for i in range(1, len(parts) + 1))
 
 
 def _any(compared: Mapping[str, Comparison]) -> bool:

@@ -105,8 +105,9 @@ def _model(net: str, precision: str, device: str, seed: int, files: Any, given: 
     if inputs is None:
         raise InputError(f"{net} gives a model alone: let it return (model, inputs)")
     from scratchproof.report.document import environment
-    from scratchproof.tracing import models, tree
-    from scratchproof.tracing.page import trace_page
+    from scratchproof.tracing import models
+    from scratchproof.tracing.shown import tree
+    from scratchproof.tracing.shown.page import trace_page
 
     place = oracle_on(device)
     found = models.trace(model, truth, inputs=inputs, precision=precision, device=place, pairs=pairs, seed=seed)

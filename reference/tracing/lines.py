@@ -79,7 +79,7 @@ class Trace:
         return self.verdict if self.culprit else ""
 
     def __str__(self) -> str:
-        from scratchproof.tracing.tree import printed
+        from scratchproof.tracing.shown.tree import printed
 
         return printed(self)
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from scratchproof import trace
 from scratchproof.errors import InputError
 from scratchproof.experiments.planted import PLANTS
-from scratchproof.tracing.tree import document, show_model
+from scratchproof.tracing.shown.tree import document, show_model
 
 
 class Block(nn.Module):

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from scratchproof import trace
-from scratchproof.tracing.page import trace_page
-from scratchproof.tracing.tree import document
+from scratchproof.tracing.shown.page import trace_page
+from scratchproof.tracing.shown.tree import document
 
 HOSTILE = '</title><script>document.title = "owned"</script>\x1b[31m'
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scratchproof.report.render import render
-from scratchproof.tracing.tree import indented
+from scratchproof.tracing.shown.tree import indented
 
 DECADES = 4  # the drawing reaches from 10**-4 of the allowance to 10**4 times it
 HEIGHT, STEP, LEFT, NARROW = 180, 8, 34, 640
