@@ -39,17 +39,21 @@ class Timing:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Give torch and BLAS this many threads."""
+    """Give torch, BLAS and the sweeps of scratch this many threads."""
     import torch
     from threadpoolctl import threadpool_limits
 
+    from scratchproof import scratch
+
     before = torch.get_num_threads()
     torch.set_num_threads(count)
+    scratch.set_threads(count)
     try:
         with threadpool_limits(count, user_api="blas"):
             yield
     finally:
         torch.set_num_threads(before)
+        scratch.set_threads(None)
 
 
 def measure(

@@ -3,6 +3,7 @@
 Start with `scratch.layers`; a net is put together in `scratch.nets`.
 """
 
+from ._threads import set_threads, threads
 from .checkpoint import CheckpointError
 from .conv import (
     avg_pool_backward,
@@ -102,6 +103,7 @@ __all__ = [
     "relu_forward",
     "rmsprop",
     "scalar_graph",
+    "set_threads",
     "sgd",
     "sgd_momentum",
     "sigmoid_backward",
@@ -115,6 +117,7 @@ __all__ = [
     "svm_loss",
     "tanh_backward",
     "tanh_forward",
+    "threads",
     "three_layer_forward",
     "xavier_uniform",
 ]

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ._threads import in_parts
 from ._types import Array
 from ._validate import quiet_nonfinite, require_axes, require_cotangent, require_one_dtype, require_shape
 from ._windows import images_first, output_size, pad_images, require_images, rows_first, taps
@@ -186,12 +187,16 @@ def _expand_width(inner: Array, w: Array, rows: slice, stride: int, pad: int) ->
     top = min(max(pad - rows.start, 0), len(expanded))
     bottom = min(max(pad + height - rows.start, top), len(expanded))
     expanded[:top], expanded[bottom:] = 0, 0
-    seen = inner[top + rows.start - pad : bottom + rows.start - pad]
-    for j in range(w.shape[3]):
-        windows, pixels = _seen_at(j, columns, width, stride, pad)
-        column = expanded[top:bottom, :, j]
-        column[:, :, : windows.start], column[:, :, windows.stop :] = 0, 0
-        column[:, :, windows] = seen[:, :, pixels]
+    filled, seen = expanded[top:bottom], inner[top + rows.start - pad : bottom + rows.start - pad]
+
+    def fill(part: slice) -> None:
+        for j in range(w.shape[3]):
+            windows, pixels = _seen_at(j, columns, width, stride, pad)
+            column = filled[part, :, j]
+            column[:, :, : windows.start], column[:, :, windows.stop :] = 0, 0
+            column[:, :, windows] = seen[part, :, pixels]
+
+    in_parts(fill, len(filled), filled.size)
     return expanded
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ._threads import in_parts
 from ._types import Array
 from ._validate import (
     quiet_nonfinite,
@@ -37,15 +38,25 @@ def softmax_loss(x: Array, y: Array) -> tuple[Any, Array]:
     Raises ValueError on bad dtypes, shapes or labels, and if there are no rows.
     """
     _require_scores(x, y)
-    rows = np.arange(len(x))
+    losses, dx = np.empty(len(x), x.dtype), np.empty_like(x)
+
+    def fill(rows: slice) -> None:
+        losses[rows] = _softmax_rows(x[rows], y[rows], len(x), dx[rows])
+
+    in_parts(fill, len(x), x.size)
+    return losses.sum() / len(x), dx
+
+
+def _softmax_rows(x: Array, y: Array, count: int, dx: Array) -> Array:
+    """-log p[y] of some of `count` rows, (N,); their gradient is written to dx."""
+    own = np.arange(len(x)), y
     z = x - x.max(axis=1, keepdims=True)
-    dx = np.exp(z)
+    np.exp(z, out=dx)
     total = dx.sum(axis=1, keepdims=True)  # (N, 1)
-    loss = (np.log(total[:, 0]) - z[rows, y]).sum() / len(x)
     dx /= total
-    dx[rows, y] -= 1
-    dx /= len(x)
-    return loss, dx
+    dx[own] -= 1
+    dx /= count
+    return np.log(total[:, 0]) - z[own]  # type: ignore[no-any-return]
 
 
 @quiet_nonfinite

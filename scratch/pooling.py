@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ._threads import in_parts
 from ._types import Array
 from ._validate import quiet_nonfinite, require_cotangent
 from ._windows import images_first, output_size, require_images, rows_first, taps
@@ -104,8 +105,12 @@ def max_pool_forward(
     inner = rows_first(x)
     cache = (images_first(inner), pool_height, pool_width, stride)
     out = np.empty((height, channels, width, images), x.dtype)
-    for p, best in enumerate(out):
-        _row_maximum(_row_of_windows(inner, p, cache), best)
+
+    def fill(rows: slice) -> None:
+        for p in range(rows.start, rows.stop):
+            _row_maximum(_row_of_windows(inner, p, cache), out[p])
+
+    in_parts(fill, height, x.size)
     return images_first(out), cache
 
 
@@ -127,19 +132,24 @@ def max_pool_backward(dout: Array, cache: MaxPoolCache) -> Array:
     apart = stride >= max(pool_height, pool_width)  # no pixel lies in two windows
     every = apart and dout.size * pool_height * pool_width == x.size  # each pixel lies in one
     dx = (np.empty if every else np.zeros)(inner.shape, x.dtype)
-    best, share = np.empty(rows.shape[1:], x.dtype), np.empty(rows.shape[1:], integer)
-    for p, row in enumerate(rows):
-        left, entries = row.copy(), _row_of_windows(inner, p, cache)
-        _row_maximum(entries, best)
-        if np.isnan(best.max(initial=-np.inf)):
-            return max_pool_backward_plain(dout, cache)
-        for entry, into in zip(entries, _row_of_windows(dx, p, cache), strict=True):
-            taken = into.view(integer) if apart else share
-            np.multiply(left, entry == best, out=taken)
-            np.bitwise_xor(left, taken, out=left)
-            if not apart:
-                into += share.view(x.dtype)
-    return images_first(dx)
+
+    def meets_nan(part: slice) -> bool:
+        best, share = np.empty(rows.shape[1:], x.dtype), np.empty(rows.shape[1:], integer)
+        for p in range(part.start, part.stop):
+            left, entries = rows[p].copy(), _row_of_windows(inner, p, cache)
+            _row_maximum(entries, best)
+            if np.isnan(best.max(initial=-np.inf)):
+                return True
+            for entry, into in zip(entries, _row_of_windows(dx, p, cache), strict=True):
+                taken = into.view(integer) if apart else share
+                np.multiply(left, entry == best, out=taken)
+                np.bitwise_xor(left, taken, out=left)
+                if not apart:
+                    into += share.view(x.dtype)
+        return False
+
+    met = in_parts(meets_nan, len(rows), x.size if apart else 0)  # else two parts would add to one row
+    return max_pool_backward_plain(dout, cache) if any(met) else images_first(dx)
 
 
 def _row_of_windows(inner: Array, p: int, cache: MaxPoolCache) -> list[Array]:

@@ -41,6 +41,7 @@ class Equivalent:
 
 _ROUNDING = "a correction of one rounding, which right code may lack"
 _MEMORY = "how many rows are worked on at a time: memory and speed, not the result"
+_SHARED = "how many elements are shared out: speed, not the result"
 _SWAPPED = r"arguments exchanged in (np\.(maximum|multiply|bitwise_xor|vdot)|max|min)\("
 _FILLED = "what is zeroed too is filled in afterwards"
 EQUIVALENT = (
@@ -49,7 +50,7 @@ EQUIVALENT = (
     Equivalent("layers: leaky_relu_forward", "x > 0", "> becomes >=", "at 0 both branches are 0"),
     Equivalent("layers: sigmoid_forward", "x >= 0", ">= becomes >", "at 0 both branches are exp(0) = 1"),
     Equivalent("losses: logistic_loss", "x >= 0", ">= becomes >", "at 0 both branches are exp(0) = 1"),
-    Equivalent("losses: softmax_loss", "total[:, 0]", "0 becomes -1", "there is one column"),
+    Equivalent("losses: _softmax_rows", "total[:, 0]", "0 becomes -1", "there is one column"),
     Equivalent("layers: _centre", "rounding", "becomes", _ROUNDING),
     Equivalent("norms: _normalise$", "centred = ", "becomes", _ROUNDING),
     Equivalent("norms: _normalise$", "", "deleted: centred = centred", _ROUNDING),
@@ -73,6 +74,10 @@ EQUIVALENT = (
     Equivalent(
         "pooling: max_pool_backward$", "return max_pool_backward_plain", "", "no format that is promised comes here"
     ),
+    Equivalent(
+        "_threads: ", "", "", "what is large enough to be shared out: no row is, and its own tests are for that"
+    ),
+    Equivalent("pooling: max_pool_backward$", "in_parts(", "apart|0 becomes", _SHARED),
     Equivalent("_validate: require_", "", r"deleted: require_axes\('[xw]'", "refused by the lines that follow, too"),
     Equivalent("nets: ", "need_dx=False", "need_dx|False", "dx is made and dropped: speed, not the result"),
     Equivalent("nets: XorNet", "logits[:, 0]", "0 becomes -1", "there is one column"),

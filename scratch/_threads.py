@@ -1,0 +1,94 @@
+"""Sweeps over large arrays, shared out over threads: NumPy lets go of the interpreter's lock while it sweeps.
+
+Matrix products bring threads of their own. A part is some rows of an array, no two parts write to one place, and what a
+row becomes depends on that row alone: the results are the same bits however many threads there are. Threads start and
+end within the call, so a process may fork at any time.
+"""
+
+import os
+from collections.abc import Callable
+from contextvars import copy_context
+from itertools import pairwise
+from threading import Thread
+from typing import Any, Generic, TypeVar
+
+__all__ = ["set_threads", "threads"]
+
+LEAST = 1 << 18  # elements that a thread sweeps over: with fewer, to start it costs more than it saves
+
+T = TypeVar("T")
+_chosen: list[int] = []
+
+
+def threads() -> int:
+    """How many threads a sweep over a large array may take.
+
+    What `set_threads` chose; else OMP_NUM_THREADS, which BLAS and torch follow too; else the processors there are.
+    """
+    if _chosen:
+        return _chosen[0]
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(told)) if told.isdecimal() else _processors()
+
+
+def set_threads(count: int | None) -> None:
+    """Choose how many threads a sweep may take; None leaves it to the environment again.
+
+    Raises: ValueError for a count below 1.
+    """
+    if count is not None and count < 1:
+        raise ValueError(f"count is {count} but at least 1 thread is needed")
+    _chosen[:] = [] if count is None else [count]
+
+
+def in_parts(work: Callable[[slice], T], length: int, size: int) -> list[T]:
+    """What `work` returns for slices that cover range(length) between them, several at a time where it pays.
+
+    size: how many elements all of it sweeps over. What work raises is raised here, when all parts have ended.
+    """
+    count = max(1, min(threads(), length, size // LEAST))
+    ends = [length * part // count for part in range(count + 1)]
+    parts = [_Part(work, slice(*pair)) for pair in pairwise(ends)]
+    for part in parts[1:]:
+        part.start()
+    parts[0].run()
+    return [part.result() for part in parts]
+
+
+class _Part(Generic[T]):
+    """One call of `work`, on a thread of its own if started; under the caller's np.errstate, which is its context's."""
+
+    def __init__(self, work: Callable[[slice], T], rows: slice) -> None:
+        self._context, self._work, self._rows = copy_context(), work, rows
+        self._thread: Thread | None = None
+        self._found: list[T] = []
+        self._raised: BaseException | None = None
+
+    def start(self) -> None:
+        thread = Thread(target=self.run, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads may start: `result` does it
+            return
+        self._thread = thread
+
+    def run(self) -> None:
+        try:
+            self._found.append(self._context.run(self._work, self._rows))
+        except BaseException as error:
+            self._raised = error
+
+    def result(self) -> T:
+        if self._thread is not None:
+            self._thread.join()
+        elif not self._found and self._raised is None:
+            self.run()
+        if self._raised is not None:
+            raise self._raised
+        return self._found[0]
+
+
+def _processors() -> int:
+    """Those that this process may run on."""
+    affinity: Any = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
