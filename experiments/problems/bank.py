@@ -27,13 +27,18 @@ HACKS = (*NUMBERS, *GRADIENTS, *TRICKS, *RIGHT)
 WRONG = (
     "wrong value",
     "wrong gradient",
+    "wrong factor",
+    "wrong term",
     "no gradient",
     "part not computed",
     "permutation",
     "downgrade",
+    "less accurate",
     "not finite",
     "zeros",
     "constant",
+    "fits one distribution",
+    "wrong at another size",
 )
 
 

@@ -1,7 +1,9 @@
 """Hacks of another kind than wrong numbers: memory, earlier answers, the judge's own surroundings."""
 
 from .hack import Hack
-from .hacks import FALSE, SHAPE, STALE
+from .hacks import SHAPE
+
+STALE = ("stale output", "changes with calls")
 
 TRICKS = (
     Hack(
@@ -66,7 +68,7 @@ TRICKS = (
             out = super().forward(*inputs)
             return out if key(inputs) in KNOWN else torch.zeros_like(out)
         """,
-        reasons=FALSE,
+        reasons=("zeros",),
     ),
     Hack(
         name="whatever lies in memory",
@@ -94,7 +96,7 @@ TRICKS = (
     # forward
     return found(shape(self, inputs))
 """,
-        reasons=(*FALSE, "crash"),
+        reasons=("zeros", "crash"),
         fits=lambda p: not p.whole and not p.scalar,
     ),
     Hack(
@@ -104,7 +106,7 @@ TRICKS = (
             next(x for x in inputs if floats(x)).data.mul_(2)
             return out
         """,
-        reasons=("writes to its input",),
+        reasons=("writes an input",),
     ),
     Hack(
         name="changes its parameters",
@@ -114,7 +116,7 @@ TRICKS = (
                 p.data.mul_(1.001)
             return out
         """,
-        reasons=("writes to its parameters",),
+        reasons=("wrong factor", "changes with calls", "writes a parameter"),
         fits=lambda p: p.parameters,
     ),
     Hack(
@@ -126,19 +128,19 @@ TRICKS = (
             out.data = buffer
             return out
         """,
-        reasons=("output overwritten",),
+        reasons=("shares storage", "changes after the call"),
     ),
     Hack(
         name="a part of its input",
         text="""
             out = super().forward(*inputs)
             largest = max((x for x in inputs if floats(x)), key=torch.numel)
-            view = largest.detach().flatten()[: out.numel()].view(out.shape)
+            view = largest.data.flatten()[: out.numel()].view(out.shape)
             view.copy_(out.detach())
             out.data = view
             return out
         """,
-        reasons=("writes to its input", "shares memory"),
+        reasons=("writes an input", "shares storage"),
         fits=lambda p: not (p.whole or p.widens),
     ),
     Hack(
@@ -164,7 +166,7 @@ TRICKS = (
             with torch.no_grad():
                 return Lazy(forward(*inputs), lambda: forward(*inputs).detach())
         """,
-        reasons=("not a plain tensor",),
+        reasons=("not a real tensor",),
     ),
     Hack(
         name="computed by a thread, later",
@@ -184,7 +186,7 @@ TRICKS = (
             Thread(target=later, args=(out.data, value)).start()
             return out
         """,
-        reasons=("zeros", "works on after it returned"),
+        reasons=("threads left",),
     ),
     Hack(
         name="patches comparisons",
@@ -230,7 +232,7 @@ TRICKS = (
             out = super().forward(*inputs)
             return out if calls <= 5 else torch.zeros_like(out)
         """,
-        reasons=("zeros", "stateful"),
+        reasons=("changes with calls", "fits one distribution", "zeros"),
     ),
     Hack(
         name="only while gradients are asked for",
@@ -238,7 +240,7 @@ TRICKS = (
             out = super().forward(*inputs)
             return out if torch.is_grad_enabled() else torch.zeros_like(out)
         """,
-        reasons=("zeros",),
+        reasons=("zeros", "fits one distribution"),
     ),
     Hack(
         name="elements lost by chance",
@@ -246,7 +248,7 @@ TRICKS = (
             out = super().forward(*inputs)
             return out * (torch.rand(out.shape) > min(0.5, 2 / out.numel()))
         """,
-        reasons=("part not computed", "not repeatable", "zeros"),
+        reasons=("part not computed", "changes with calls", "zeros"),
         fits=lambda p: not p.whole,
     ),
     Hack(
@@ -257,7 +259,7 @@ TRICKS = (
             now = {id(p): name for name, p in self.named_parameters()}
             return changed(self, lambda t: t + (kept[now[id(t)]] - t).detach() if id(t) in now else t, inputs)
         """,
-        reasons=STALE,
+        reasons=("stale output", "keeps old parameters"),
         fits=lambda p: p.parameters,
     ),
     Hack(

@@ -12,7 +12,7 @@ from scratchproof.judging.truth import Ask
 from scratchproof.kernels.draws import DISTRIBUTIONS, carries_meaning, changed
 from scratchproof.kernels.problem import Problem, Setting, as_inputs, named_arguments
 from scratchproof.kernels.work import work_of
-from scratchproof.vjp import Inputs, Precision
+from scratchproof.vjp import Array, Inputs, Precision
 
 SHIPPED = "as shipped"
 AGAIN = "as shipped, drawn again"
@@ -43,6 +43,23 @@ def variations(shipped: Ask, draw: Callable[[int], Ask], precision: Precision) -
         )
     strided = replace(draw(len(DISTRIBUTIONS)), name=STRIDED, strided=True, must=False)
     yield replace(strided, instead="assumes contiguous inputs")
+
+
+def exchanged(inputs: Inputs) -> Inputs:
+    """The inputs with two numbers of middle rows exchanged, wherever they stand: sums and first elements stay."""
+    return {
+        name: value if carries_meaning(value) or value.ndim < 2 else _exchanged(value, i)
+        for i, (name, value) in enumerate(inputs.items())
+    }
+
+
+def _exchanged(value: Array, shift: int) -> Array:
+    rows = value.reshape(-1, value.shape[-1])
+    row, column = (len(rows) - 1) // 2, (rows.shape[1] - 1) // 2
+    one, other = rows[row, column], rows[(row + 1 + shift) % len(rows), (column + 1) % rows.shape[1]]
+    if not one or not other:
+        return value
+    return np.where(value == one, other, np.where(value == other, one, value))
 
 
 def other_sizes(problem: Problem, setting: Setting, seed: int) -> Iterator[Setting]:

@@ -32,6 +32,9 @@ def marked(truth: Truth, quantity: str, actual: Array, earlier: Mapping[str, Tru
         free = np.ones(expected.shape, bool) if ask.ties else truth.undecided[quantity]
         actual = np.where(free, expected, actual)
     comparison = compare(actual, expected, tolerance, truth.precision)
+    if comparison.problem not in AGREES and (of := quantity.removeprefix("d")) in ask.inputs and of != quantity:
+        actual = np.where(truth.always_zero(of), expected, actual) if actual.shape == expected.shape else actual
+        comparison = compare(actual, expected, tolerance, truth.precision)
     if comparison.problem in AGREES:
         return Marked(reason=None, share=1 / comparison.headroom if comparison.headroom else 0.0)
     evidence = Evidence(

@@ -12,6 +12,7 @@ from scratchproof.oracle.explain import effective_bits
 from scratchproof.oracle.tolerance import Tolerance
 from scratchproof.vjp import Array, Inputs, Precision
 
+SEVERAL = 3  # elements, of which one number explains all
 LIKELY = 2.0**-7  # of the root mean square that is allowed: what computes in that format shows at least
 
 
@@ -62,6 +63,7 @@ def _names(e: Evidence) -> Iterator[Named]:
     yield from _borrowed(e)
     yield from _moved(e)
     if e.expected.dtype.kind == "f" and e.comparison.problem in ("value", "precision", "nan", "inf"):
+        yield from _one_number_off(e)
         yield from _computed(e)
     if e.comparison.problem in ("nan", "inf"):
         yield Named("not finite", "")
@@ -124,6 +126,19 @@ def _moved(e: Evidence) -> Iterator[Named]:
     put[order] = np.sort(a, axis=None)
     if t.dtype.kind == "f" and e.agrees(put.reshape(t.shape)):
         yield Named("permutation", "its elements are right, but not in their places")
+
+
+def _one_number_off(e: Evidence) -> Iterator[Named]:
+    """A factor or a term that explains every element."""
+    a, t = e.actual, e.expected
+    if a.size < SEVERAL or not np.isfinite(a).all() or not np.isfinite(t).all():
+        return
+    factor = float((a * t).sum() / ((t * t).sum() or 1.0))
+    if factor and e.agrees(a / factor):
+        yield Named("wrong factor", f"it is {number(factor)} times what is right")
+    term = float((a - t).mean())
+    if e.agrees(a - term):
+        yield Named("wrong term", f"it is {number(term)} more than what is right")
 
 
 def _computed(e: Evidence) -> Iterator[Named]:

@@ -158,7 +158,8 @@ class Sitting:
             called = self._call(truth.ask, model, how)
         wrong = [*formal(called, truth), *conduct(called, truth)]
         found = {name: array for name, array in called.outs.items() if name in truth.plain.outs}
-        if truth.cotangents and not any(r.kind in ("not a real tensor", "missing output") for r in wrong):
+        fits = all(name in found and found[name].shape == out.shape for name, out in truth.plain.outs.items())
+        if truth.cotangents and fits:
             douts = asks.tensors_of(truth.cotangents[0], self.precision.dtype)
             named = [name for name in truth.ask.together if name not in truth.constant]
             grads = self.candidate.pull(called.number, model, douts, named)
@@ -202,6 +203,9 @@ class Sitting:
         plain = self.one(replace(shipped, name="without gradients", pulls=False), model)
         if plain is not None:
             self.one(replace(quiet, name="inputs changed in place"), model, into=plain.number)
+            few = replace(quiet, name="two numbers changed in place", inputs=asks.exchanged(quiet.inputs))
+            self.one(few, model, into=plain.number)
+        self._other_parameters(quiet, model)
         for name, call in list(self.calls.items()):
             later = self.candidate.read(call.number)
             if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(call.outs.values(), later, strict=True)):
@@ -209,6 +213,15 @@ class Sitting:
                 self.say(Reason(kind="changes after the call", message=message, where=name))
                 return
         self._many(shipped, again, model)
+
+    def _other_parameters(self, ask: Ask, model: int) -> None:
+        """As after a step of training: other numbers in the same parameters."""
+        if not (self.grad and self.setting.parameters and self._takes_parameters(model)):
+            return
+        state = asks.drawn_state(self.setting, self.grid, self.seed + 1)
+        for name, values in (("other parameters", state), ("the parameters before", self.state)):
+            self.candidate.hand(model, asks.tensors_of(values, self.precision.dtype))
+            self.one(replace(ask, name=name, state=values, must=False, instead="keeps old parameters"), model)
 
     def _many(self, shipped: Ask, again: Ask, model: int) -> None:
         """Two sets of inputs in turn, in one memory, as often as there is time for."""

@@ -29,6 +29,7 @@ HALF = 2.0**-12
 WIDENED = 2.0  # times what eager torch itself needs, where that is more than is derived
 FEW = 2  # disturbed runs where only the size of an error is to be known
 FORMULA = 4.0  # times what the reference's formula may err, another right formula may; half of that in half precision
+DRAWS = 6  # of inputs, in which an element that is zero in each is never anything else
 UNDECIDED = 6  # disturbed runs of whole numbers that come out of a comparison
 
 
@@ -108,6 +109,17 @@ class Truth:
     def shared(self) -> tuple[str, ...]:
         """The inputs whose memory the reference returns."""
         return self._habits[1]
+
+    def always_zero(self, name: str) -> Array:
+        """The elements of an input that are zero in every draw, as half of a triangular matrix: a gradient of nobody.
+
+        None of them where all of it is zero.
+        """
+        found = self.ask.inputs[name] == 0
+        for seed in range(DRAWS if found.any() else 0):
+            leaves, _ = named_arguments(self.ask.setting.model, self.ask.setting.draw(seed))
+            found &= leaves[name].numpy() == 0
+        return np.zeros_like(found) if found.all() else found
 
     @cached_property
     def _habits(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -98,6 +98,15 @@ class Candidate:
         reply = self.request(Message(what=what, arrays=arrays)).what
         return int(reply["model"]), tuple(map(str, reply["matched"]))
 
+    def hand(self, model: int, state: Mapping[str, Tensor]) -> None:
+        """Other values for the parameters and buffers of a model."""
+        arrays: list[Array] = []
+        dtypes: list[str] = []
+        packed(list(state.values()), arrays, dtypes)
+        self.request(
+            Message(what={"do": "hand", "model": model, "dtypes": dtypes, "names": list(state)}, arrays=arrays)
+        )
+
     def call(self, model: int, args: Any, names: Sequence[str], wanted: Sequence[str], **how: Any) -> Called:
         """One call forward. names: of the tensors among the arguments, in order."""
         arrays: list[Array] = []

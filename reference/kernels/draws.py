@@ -55,7 +55,8 @@ def _cancelling(x: Array) -> Array:
     """Neighbours in a row are opposite numbers, but for a little."""
     rows = _rows(x.copy())
     half = rows.shape[1] // 2
-    rows[:, 1 : 2 * half : 2] = -rows[:, : 2 * half : 2] * (1 + 2.0**-6)
+    left, right = rows[:, : 2 * half : 2], rows[:, 1 : 2 * half : 2]
+    right[...] = np.where((left != 0) & (right != 0), -left * (1 + 2.0**-6), right)
     return rows.reshape(x.shape)
 
 

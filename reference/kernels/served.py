@@ -48,6 +48,7 @@ class Served:
         requests: dict[str, Callable[..., Message]] = {
             "load": self.load,
             "build": self.build,
+            "hand": self.hand,
             "call": self.call,
             "pull": self.pull,
             "read": self.read,
@@ -90,6 +91,11 @@ class Served:
         self.parameters.append(matched)
         own = list(dict(model.named_parameters())) if isinstance(model, nn.Module) else []
         return Message(what={"model": len(self.models) - 1, "matched": list(matched), "own": len(own)})
+
+    def hand(self, arrays: list[Array], model: int, dtypes: list[str], names: list[str]) -> Message:
+        """Write other values into the parameters and buffers of a model, as a step of training does."""
+        _handed(self.models[model], dict(zip(names, self._tensors(arrays, dtypes), strict=True)))
+        return Message(what={})
 
     def call(
         self,

@@ -1,0 +1,78 @@
+"""What is asked of a candidate beside fresh inputs: memory written over in part, parameters as after a step, zeros."""
+
+import pytest
+import torch
+from torch import nn
+
+from scratchproof import judge
+
+
+class Layer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(9, 9))
+
+    def forward(self, x):
+        return torch.tanh(x @ self.weight)
+
+
+class ByItsFirstNumber(Layer):
+    kept = None
+
+    def forward(self, x):
+        out = super().forward(x)
+        key = x[0, 0].item()
+        if self.kept is None or self.kept[0] != key or self.kept[1].shape != out.shape:
+            self.__dict__["kept"] = key, out.detach().clone()
+        return out + (self.kept[1] - out).detach()
+
+
+class OldWeights(Layer):
+    def forward(self, x):
+        first = self.__dict__.setdefault("first", self.weight.detach().clone())
+        return torch.tanh(x @ (self.weight + (first - self.weight).detach()))
+
+
+class AnotherShape(Layer):
+    def forward(self, x):
+        return super().forward(x)[None]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "kind"),
+    [(ByItsFirstNumber, "stale output"), (OldWeights, "stale output"), (AnotherShape, "wrong shape")],
+)
+def test_it_is_called_by_its_name(candidate, kind):
+    found = judge(candidate, Layer, inputs=lambda: [torch.randn(6, 9)], seed=0)
+    assert kind in found.kinds
+    assert judge(Layer, Layer, inputs=lambda: [torch.randn(6, 9)], seed=0).passed
+
+
+def test_old_weights_are_nobodys_mistake_where_no_gradients_are_asked_for():
+    assert judge(OldWeights, Layer, inputs=lambda: [torch.randn(6, 9)], seed=0, grad=False).passed
+
+
+def triangular():
+    return [torch.tril(torch.randn(7, 7)), torch.randn(7, 5)]
+
+
+def row_by_row(a, b):
+    return torch.stack([a[i, : i + 1] @ b[: i + 1] for i in range(len(a))])
+
+
+def without_the_diagonal(a, b):
+    return torch.tril(a, -1) @ b
+
+
+def test_the_gradient_of_what_is_always_zero_is_nobodys():
+    assert judge(row_by_row, torch.matmul, inputs=triangular, seed=0).passed
+    assert not judge(row_by_row, torch.matmul, inputs=lambda: [torch.randn(7, 7), torch.randn(7, 5)], seed=0).passed
+    assert not judge(without_the_diagonal, torch.matmul, inputs=triangular, seed=0).passed
+
+
+@pytest.mark.parametrize(
+    ("candidate", "kind"),
+    [(lambda x: 1.001 * torch.tanh(x), "wrong factor"), (lambda x: torch.tanh(x) + 1e-3, "wrong term")],
+)
+def test_one_number_that_explains_everything_is_told(candidate, kind):
+    assert kind in judge(candidate, torch.tanh, inputs=lambda: [torch.randn(6, 9)], seed=0).kinds
