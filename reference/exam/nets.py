@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from scratchproof.exam.compare import Result, Severity, Verdict, compare, number, place, same_float
+from scratchproof.exam.draws import ONE_MASK, SIGMAS, distribution, drawn_otherwise, not_dropped, unlike
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import Measured, quantities, verdict_of
 from scratchproof.oracle.tolerance import tolerances
@@ -20,11 +21,8 @@ from scratchproof.subjects.subject import ContractError, Unimplemented
 from scratchproof.vjp import ONLY, Answer, Array, Inputs, answer, from_torch
 
 ROUNDING = 1024  # units in the last place of the largest score by which a row may differ for its company
-CHANCE = 1e-8
-SIGMAS = 5.8  # beyond so many standard deviations lies less than CHANCE of a normal distribution
 CALLS = 60
 REPEATS = 8  # calls with the same inputs, where the first two differ
-SAMPLE = 20_000  # so many of a weight's numbers are looked at
 
 
 def check_scores(exam: Exam) -> Iterator[Result]:
@@ -86,11 +84,17 @@ def check_start(exam: Exam) -> Iterator[Result]:
         (found,) = exam.function(trial)(**trial.given())[0].values()
         split = np.split(found, np.cumsum([value.size for value in trial.inputs.values()])[:-1])
         for (name, due), start in zip(trial.inputs.items(), split, strict=True):
-            message = _unlike(start.astype(np.float64), due.ravel())
-            verdict = Verdict.FAIL if message else Verdict.PASS
-            severity = Severity.VALUE if message else None
-            yield exam.result("start", trial, name, verdict=verdict, severity=severity, message=message)
+            message = unlike(start.astype(np.float64), due.ravel())
+            fields = _told(message, drawn_otherwise(start.astype(np.float64), due, trial.case.options))
+            yield exam.result("start", trial, name, **fields)
         yield from _seeded(exam, trial)
+
+
+def _told(message: str, cause: str) -> dict[str, Any]:
+    """The fields of a result that fails if there is something to say."""
+    if not message:
+        return {}
+    return {"verdict": Verdict.FAIL, "severity": Severity.VALUE, "message": message, "cause": cause}
 
 
 def _seeded(exam: Exam, trial: Trial) -> Iterator[Result]:
@@ -129,9 +133,9 @@ def check_dropout(exam: Exam) -> Iterator[Result]:
         if call < 2:
             yield from _masked(exam, trial, Answer(outs=outs, grads=(grads,)), kept[-1], awake[-1])
     for what, masks, drop in zip(("inputs", "hidden units"), (kept, awake), trial.case.options["dropout"], strict=True):
-        if message := _not_dropped(np.stack(masks), drop):
-            message = f"{what}: {message}"
-            yield exam.result("dropout", trial, "loss", verdict=Verdict.FAIL, severity=Severity.VALUE, message=message)
+        message, cause = not_dropped(np.stack(masks), drop)
+        if message:
+            yield exam.result("dropout", trial, "loss", **_told(f"{what}: {message}", cause))
 
 
 def check_repeatable(exam: Exam) -> Iterator[Result]:
@@ -199,22 +203,11 @@ def check_kept(exam: Exam) -> Iterator[Result]:
         message = cause = ""
         if abs(kept.mean() - p) > spread:
             message = f"{kept.mean():.3f} of the elements are kept, but {p} +- {spread:.2g} should be, or that dropped"
-            cause = _distribution(float(kept.mean()), p, spread)
+            cause = distribution(float(kept.mean()), p, spread)
         elif (kept == kept[0]).all() or (kept == kept[:, :1]).all():
             message = "the same elements are kept in every row, or whole rows: each should be drawn by itself"
-        verdict, severity = (Verdict.FAIL, Severity.VALUE) if message else (Verdict.PASS, None)
-        yield exam.result("kept", trial, trial.out, verdict=verdict, severity=severity, message=message, cause=cause)
-
-
-def _distribution(share: float, p: float, spread: float) -> str:
-    """The numbers that were compared with p, if they were not uniform on [0, 1)."""
-    below = {q: 0.5 * (1 + math.erf(q / math.sqrt(2))) for q in (p, 1 - p)}
-    normal = [chance for one in below.values() for chance in (one, 1 - one)]
-    if min(abs(share - chance) for chance in normal) <= spread:
-        return "the mask is drawn from normal numbers (randn), where uniform ones (rand) are due"
-    if share > 1 - spread:
-        return "nothing is dropped: there is no mask"
-    return ""
+            cause = ONE_MASK
+        yield exam.result("kept", trial, trial.out, **_told(message, cause))
 
 
 def _masked(exam: Exam, trial: Trial, found: Answer, kept: Array, awake: Array) -> Iterator[Result]:
@@ -237,44 +230,3 @@ def _taking_part(gradient: Array, decay: Array) -> Array:
     rest = np.abs(gradient - decay).max(axis=1)
     taking_part: Array = rest > 1e-3 * rest.max()
     return taking_part
-
-
-def _not_dropped(masks: Array, drop: float) -> str:
-    """What is wrong with masks (calls, units) that should keep each unit with probability 1 - drop, by itself."""
-    share, spread = 1 - masks.mean(), SIGMAS * math.sqrt(drop * (1 - drop) / masks.size)
-    if abs(share - drop) > spread:
-        return f"{share:.3f} of them are dropped, but {drop} +- {spread:.2g} should be"
-    if (masks == masks[0]).all():
-        return "every call drops the same ones"
-    always = (masks == masks[0]).all(axis=0)
-    if max(drop, 1 - drop) ** len(masks) * masks.shape[1] < CHANCE and always.any():
-        return f"number {np.argmax(always)} is always dropped, or never"
-    return ""
-
-
-def _unlike(found: Array, due: Array) -> str:
-    """How numbers differ in distribution from other draws that are right, or an empty string."""
-    every = max(1, found.size // SAMPLE)
-    found, due = found[::every], due[::every]
-    if not due.any():
-        return "" if not found.any() else f"starts at {found[np.argmax(np.abs(found))]:.4g}, but should start at 0"
-    spread, wanted = float(found.std()), float(due.std())
-    room = SIGMAS * wanted / math.sqrt(due.size)
-    if abs(spread - wanted) > room:
-        return f"has a deviation of {spread:.4g}, but should have {wanted:.4g} +- {room:.2g}"
-    if abs(found.mean() - due.mean()) > 1.5 * room:
-        return f"has a mean of {found.mean():.4g}, but should have 0 +- {1.5 * room:.2g}"
-    if len(np.unique(found)) < 0.9 * len(np.unique(due)) and found.size > 1:
-        return "repeats its numbers: they should be drawn one by one"
-    return _other_shape(found, due)
-
-
-def _other_shape(found: Array, due: Array) -> str:
-    """Kolmogorov and Smirnov: the largest distance between the two distributions, and what chance allows."""
-    points = np.concatenate([found, due])
-    shares = [np.searchsorted(np.sort(x), points, side="right") / x.size for x in (found, due)]
-    distance = float(np.abs(shares[0] - shares[1]).max())
-    allowed = math.sqrt(-math.log(CHANCE / 2) / 2) * math.sqrt(2 / due.size)
-    if distance <= allowed:
-        return ""
-    return f"has the right deviation, but another distribution (distance {distance:.3f}, allowed {allowed:.3f})"

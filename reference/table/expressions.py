@@ -245,17 +245,20 @@ def net_scores(name: str, *keys: str) -> Expression:
     return lambda *tensors, **_: _scores(name, dict(zip(keys, tensors, strict=True)))
 
 
-def net_labels(name: str, *keys: str, sign: int = 1, threshold: float = 0.0, of_score: bool = False) -> Expression:
+def net_labels(
+    name: str, *keys: str, sign: int = 1, threshold: float = 0.0, of_score: bool = False, axis: int = 1
+) -> Expression:
     """The label that the net predicts for each row: the highest score's, or whether a lone logit is positive.
 
-    As a slip may have it: sign -1 for the lowest score's; what a logit is compared with; the score, not its place.
+    As a slip may have it: sign -1 for the lowest score's; what a logit is compared with; the score, not its place;
+    another axis.
     """
 
     def expression(*tensors: Tensor, **_: Any) -> Tensor:
         scores = _scores(name, dict(zip(keys, tensors, strict=True)))
         if of_score:
             return scores.amax(1) if scores.ndim > 1 else scores
-        return (sign * scores).argmax(1) if scores.ndim > 1 else (sign * scores > threshold).long()
+        return (sign * scores).argmax(axis) if scores.ndim > 1 else (sign * scores > threshold).long()
 
     return expression
 

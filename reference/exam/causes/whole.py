@@ -135,6 +135,7 @@ def _other_numbers(name: str, default: float) -> Iterator[Mistake]:
     for other in others:
         sentence = f"the default of {name} is {other:g}, where {default:g} is due"
         yield Mistake(sentence, 1, _as(None, _with_default(name, other)))
+        yield _always(f"{name} is taken for {other:g}, whatever it is", name, other)
     if 0 < default < 1:
         sentence = f"1 - {name} stands where {name} is due"
         turned = lambda options: {**options, name: 1 - options.get(name, default)}  # noqa: E731

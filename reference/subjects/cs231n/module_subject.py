@@ -63,7 +63,7 @@ class ModuleSubject:
     renamed: Mapping[str, str] = field(default_factory=dict)
     mapping: Mapping[str, Table] = field(default_factory=dict)
     as_python2: Callable[[], Found] | None = None
-    known: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    known: dict[tuple[str, ...], bool] = field(default_factory=dict)
     of_tensors: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
     @property
@@ -97,8 +97,8 @@ class ModuleSubject:
         return spelled(Asked(layer, case, precision), self._find(layer))
 
     def _there(self, asked: Asked) -> bool:
-        """Whether it has the layer, found out once for each case and precision."""
-        key = (asked.layer.name, asked.case.name, asked.precision.name)
+        """Whether it has the layer, found out once for each case, its options and precision."""
+        key = (asked.layer.name, asked.case.name, asked.precision.name, *asked.case.options)
         if key not in self.known:
             self.known[key] = self._looks_right(asked)
         return self.known[key]

@@ -4,9 +4,11 @@ CS231n's are W1, b1, gamma1, beta1, ...; some count from 0, write ("W", 1) or w_
 letters and by the order of the numbers.
 """
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +23,13 @@ Names = dict[str, Any]
 NORMALISED = {"batchnorm": {"use_batchnorm": True}, "layernorm": {}}
 
 
-def is_one(layer: Layer, case: Case, precision: Precision, net_class: Callable[..., Any]) -> bool:
+def is_one(layer: Layer, case: Case, precision: Precision, net_class: type) -> bool:
     """Whether a class is a net as this row asks for one: CS231n has classifiers of the same names without `params`.
 
     One whose constructor fails is asked no further, if it was given all it wants.
     """
     inputs = case.inputs(np.random.default_rng(0))
+    case = replace(case, options=copy.deepcopy(dict(case.options)))  # an rng is not to be drawn from here
     try:
         sizes, given = layer.sizes(inputs) if layer.sizes else (), keywords(net_class, case, precision)
         inspect.signature(net_class).bind(*sizes, **given)
@@ -44,14 +47,14 @@ def is_one(layer: Layer, case: Case, precision: Precision, net_class: Callable[.
     return hasattr(net, "params") and hasattr(net, "loss")
 
 
-def _knows(net_class: Callable[..., Any], case: Case, *, every: bool) -> bool:
+def _knows(net_class: type, case: Case, *, every: bool) -> bool:
     """Whether its constructor knows a case's options, reg aside: by a parameter, or by its name in the code.
 
     One that takes whatever it is given (`**kwargs`) may know nothing of it. every: whether it must take them all.
     """
     parameters = inspect.signature(net_class).parameters
-    code = getattr(vars(net_class).get("__init__"), "__code__", None)
-    said = {*parameters, *(code.co_consts if code else ())}
+    codes = [getattr(vars(one).get("__init__"), "__code__", None) for one in inspect.getmro(net_class)]
+    said = {name for code in codes if code for name in (*code.co_consts, *code.co_varnames)}
     called = {name: _called(name, parameters) for name in case.options if name != "reg"}
     return all(said.intersection(names) if names else not every for names in called.values())
 

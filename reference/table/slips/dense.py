@@ -65,6 +65,12 @@ LEAKY_RELU: Slips = {
     "dout is passed on unmasked": lambda x, negative_slope=0.01: with_slope(
         F.leaky_relu(x, negative_slope), torch.ones_like(x), x
     ),
+    **{
+        f"the slope is {slope:g} in backward, whatever it is": lambda x, negative_slope=0.01, slope=slope: with_slope(
+            F.leaky_relu(x, negative_slope), torch.where(x > 0, 1.0, slope).to(x.dtype), x
+        )
+        for slope in (0.001, 0.01, 0.1, 0.2)
+    },
     "the slope is subtracted: -slope * x": lambda x, negative_slope=0.01: F.leaky_relu(x, -negative_slope),
 }
 
@@ -100,6 +106,11 @@ TANH: Slips = {
     "out * (1 - out), the derivative of the sigmoid, stands where 1 - out^2 is due": lambda x: with_slope(
         torch.tanh(x), torch.tanh(x) * (1 - torch.tanh(x)), x
     ),
+    "the tanh is taken of the output once more in backward": lambda x: with_slope(
+        torch.tanh(x), 1 - torch.tanh(torch.tanh(x)) ** 2, x
+    ),
+    "dout stands for the output in 1 - out^2": instead(torch.tanh, {0: lambda dout, x: dout * (1 - dout**2)}),
+    "out^2 stands where 1 - out^2 is due": lambda x: with_slope(torch.tanh(x), torch.tanh(x) ** 2, x),
     "the tanh is that of 2 x": lambda x: torch.tanh(2 * x),
     "exp overflows where x is large: (exp(2 x) - 1) / (exp(2 x) + 1)": lambda x: (
         ((2 * x).exp() - 1) / ((2 * x).exp() + 1)

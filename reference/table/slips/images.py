@@ -115,7 +115,27 @@ def _of_channels(at: int, share: Callable[[Tensor, Tensor], Tensor]) -> Expressi
     return instead(_grouped(_group_rows), {at: gradient})
 
 
+def _by_count(count: Callable[[int, int, int], int]) -> Expression:
+    """dx with another number of elements of a group than it has, from channels in a group, H and W."""
+
+    def dx(dout: Tensor, x: Tensor, gamma: Tensor, beta: Tensor, *, groups: int, eps: float = 1e-5) -> Tensor:
+        p = Parts(x.reshape(len(x) * groups, -1), ROW, eps)
+        g = (dout * gamma.flatten()[:, None, None]).reshape(len(x) * groups, -1)
+        channels, height, width = x.shape[1] // groups, *x.shape[2:]
+        told, sums = count(channels, height, width), (g.sum(1, keepdim=True), (g * p.normed).sum(1, keepdim=True))
+        return ((told * g - sums[0] - p.normed * sums[1]) / (told * p.std)).reshape(x.shape)
+
+    return instead(_grouped(_group_rows), {0: dx})
+
+
+_COUNTS: dict[str, Callable[[int, int, int], int]] = {
+    "H * W elements, without the channels of a group": lambda channels, height, width: height * width,
+    "the channels of a group times H elements, without W": lambda channels, height, width: channels * height,
+    "the channels of a group times W elements, without H": lambda channels, height, width: channels * width,
+    "as many elements as channels": lambda channels, height, width: channels,
+}
 GROUPNORM: Slips = {
+    **{f"in backward, a group is taken to have {told}": _by_count(count) for told, count in _COUNTS.items()},
     "the groups are ignored: all channels are one group": _grouped(lambda x, groups, eps: _group_rows(x, 1, eps)),
     "every channel is a group of its own": _grouped(lambda x, groups, eps: _group_rows(x, x.shape[1], eps)),
     "the channels are dealt out to the groups: a group is to be of neighbours": _grouped(_dealt),

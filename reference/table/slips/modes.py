@@ -46,6 +46,21 @@ INFERENCE: Slips = {
     "eps is added outside the root": _inference(
         lambda x, gamma, beta, mean, var, eps: (x - mean) / (torch.sqrt(var) + eps) * gamma + beta
     ),
+    "eps is added to the output, not under the root": _inference(
+        lambda x, gamma, beta, mean, var, eps: gamma * (x - mean) / torch.sqrt(var) + eps + beta
+    ),
+    "the running mean is not subtracted": _inference(
+        lambda x, gamma, beta, mean, var, eps: x / torch.sqrt(var + eps) * gamma + beta
+    ),
+    "the running variance does not divide": _inference(
+        lambda x, gamma, beta, mean, var, eps: (x - mean) * gamma + beta
+    ),
+    "the running mean and the running variance are exchanged": _inference(
+        lambda x, gamma, beta, mean, var, eps: (x - var) / torch.sqrt(mean + eps) * gamma + beta
+    ),
+    "gamma and beta are exchanged in test mode": _inference(
+        lambda x, gamma, beta, mean, var, eps: (x - mean) / torch.sqrt(var + eps) * beta + gamma
+    ),
     "eps is left out": _inference(lambda x, gamma, beta, mean, var, eps: (x - mean) / torch.sqrt(var) * gamma + beta),
     "x is passed on as it is in test mode": _inference(lambda x, gamma, beta, mean, var, eps: 1 * x),
     "x is not normalised in test mode": _inference(lambda x, gamma, beta, mean, var, eps: gamma * x + beta),
@@ -128,6 +143,26 @@ _RUNNING: dict[str, Callable[[Pair, Pair, float, int], Pair]] = {
     "the standard deviation is averaged, where the variance is due: a root too many": lambda old, new, m, n: (
         _averaged(old[0], new[0], m),
         _averaged(old[1], new[1].sqrt(), m),
+    ),
+    "the running mean stands in the average of the variance": lambda old, new, m, n: (
+        _averaged(old[0], new[0], m),
+        _averaged(_averaged(old[0], new[0], m), new[1], m),
+    ),
+    "the old running mean stands in the average of the variance": lambda old, new, m, n: (
+        _averaged(old[0], new[0], m),
+        _averaged(old[0], new[1], m),
+    ),
+    "the batch's mean goes into the running variance": lambda old, new, m, n: (
+        _averaged(old[0], new[0], m),
+        _averaged(old[1], new[0], m),
+    ),
+    "the batch's variance goes into the running mean": lambda old, new, m, n: (
+        _averaged(old[0], new[1], m),
+        _averaged(old[1], new[1], m),
+    ),
+    "the running mean and the running variance are exchanged": lambda old, new, m, n: (
+        _averaged(old[1], new[1], m),
+        _averaged(old[0], new[0], m),
     ),
     "the new batch is added whole, not by its share 1 - momentum": lambda old, new, m, n: (
         m * old[0] + new[0],

@@ -171,6 +171,7 @@ def predicted(name: str, *keys: str) -> Slips:
     """Slips in the labels that a net predicts."""
     return {
         "the class of the lowest score is predicted (argmin)": net_labels(name, *keys, sign=-1),
+        "the highest score is sought among the rows (axis 0), not among the classes": net_labels(name, *keys, axis=0),
         "the highest score itself is returned, not its place (argmax)": net_labels(name, *keys, of_score=True),
     }
 

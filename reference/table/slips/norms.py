@@ -185,6 +185,47 @@ def _counted(axis: int, over: str) -> Slips:
     }
 
 
+def _share(axis: int, mean: Callable[[int], float], variance: Callable[[int], float]) -> Expression:
+    """dx whose parts through the mean and the variance come in by a factor each, from the count."""
+
+    def formula(p: Parts, dout: Tensor, gamma: Tensor) -> Tensor:
+        g = dout * gamma
+        parts = mean(p.count) * p.mean(g) + variance(p.count) * p.normed * p.mean(g * p.normed)
+        return (g - parts) / p.std
+
+    return _dx(axis, formula)
+
+
+def _shares(axis: int, over: str) -> Slips:
+    """In dx: the part through the mean, or that through the variance, too large or too small."""
+    factors: dict[str, Callable[[int], float]] = {
+        f"is not divided by {over}": float,
+        f"is divided by {over} twice": lambda n: 1 / n,
+        "comes in twice": lambda n: 2.0,
+        "comes in by half": lambda n: 0.5,
+    }
+    found = {}
+    for told, factor in factors.items():
+        found[f"in backward, the part through the mean {told}"] = _share(axis, factor, lambda n: 1.0)
+        found[f"in backward, the part through the variance {told}"] = _share(axis, lambda n: 1.0, factor)
+    return {
+        **found,
+        "in backward, the sign of the mean's part is turned": _share(axis, lambda n: -1.0, lambda n: 1.0),
+        "in backward, the normalised x is missing in the variance's part": _dx(
+            axis, lambda p, dout, gamma: (dout * gamma - p.mean(dout * gamma) - p.mean(dout * gamma * p.normed)) / p.std
+        ),
+        "in backward, x - mean stands for the normalised x in the variance's part": _dx(
+            axis,
+            lambda p, dout, gamma: (
+                (dout * gamma - p.mean(dout * gamma) - p.centred * p.mean(dout * gamma * p.normed)) / p.std
+            ),
+        ),
+        "in backward, the variance stands for the standard deviation": _dx(
+            axis, lambda p, dout, gamma: full_dx(p, dout * gamma) / p.std
+        ),
+    }
+
+
 def _taken(axis: int, over: str) -> Slips:
     """In dx: what is divided by, and the axis of the means."""
     return {
@@ -219,7 +260,8 @@ def _dgammas(axis: int) -> Slips:
 def normalisation(axis: int, over: str) -> Slips:
     """The slips of a normalisation over an axis whose length is called `over`."""
     forward = {**_forward(axis, over), **_other_axis(axis)}
-    return {**forward, **_missing(axis), **_counted(axis, over), **_taken(axis, over), **_dgammas(axis)}
+    backward = {**_missing(axis), **_counted(axis, over), **_shares(axis, over), **_taken(axis, over)}
+    return {**forward, **backward, **_dgammas(axis)}
 
 
 def _around(x: Tensor, mean: Tensor, axis: int, eps: float) -> Tensor:
@@ -242,7 +284,15 @@ def _of_another_count(p: Parts, dout: Tensor, gamma: Tensor) -> Tensor:
     return (count * g - sums[0] - p.normed * sums[1]) / (count * p.std)
 
 
-BATCHNORM = normalisation(BATCH, "N")
+def _first_average(p: Parts, x: Tensor, eps: float) -> Tensor:
+    """Normalised by averages that began at 0 and know this one batch, at the usual momentum of 0.9."""
+    return (x - 0.1 * x.mean(p.axis, keepdim=True)) / torch.sqrt(0.1 * p.var + eps)
+
+
+BATCHNORM: Slips = {
+    **normalisation(BATCH, "N"),
+    **_both("the running mean and variance normalise in training: the batch's own are due", BATCH, _first_average),
+}
 LAYERNORM = normalisation(ROW, "D")
 
 

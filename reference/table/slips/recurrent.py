@@ -24,6 +24,12 @@ def _tanh_with(slope: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda a: with_slope(torch.tanh(a), slope(torch.tanh(a)), a)
 
 
+def _untransposed(x: Tensor, prev_h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
+    there = prev_h.detach() @ Wh
+    back = prev_h @ Wh.T.detach()
+    return torch.tanh(x @ Wx + there + back - back.detach() + b)
+
+
 _STEPS: dict[str, Step] = {
     "there is no tanh": _plain(lambda a: a),
     "a sigmoid stands where tanh is due": _plain(torch.sigmoid),
@@ -34,6 +40,7 @@ _STEPS: dict[str, Step] = {
         _tanh_with(lambda h: h * (1 - h))
     ),
     "the previous h takes no part": _plain(torch.tanh, torch.zeros_like),
+    "Wh is not transposed on the way back to the previous h": _untransposed,
     "no gradient flows back to the previous h": _plain(torch.tanh, torch.Tensor.detach),
 }
 RNN_STEP: Slips = _STEPS
@@ -53,10 +60,36 @@ def _always_from_the_start(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Ten
     return torch.stack([_plain(torch.tanh)(now, h0, Wx, Wh, b) for now in x.unbind(1)], 1)
 
 
+def _of_one_step(at: int, alone: slice) -> Expression:
+    """As if the gradients of some of Wx, Wh and b came from the one step `at`."""
+
+    def expression(x: Tensor, h0: Tensor, *shared: Tensor) -> Tensor:
+        h, found = h0, []
+        for t, now in enumerate(x.unbind(1)):
+            weights = list(shared)
+            if t != at % x.shape[1]:
+                weights[alone] = [value.detach() for value in weights[alone]]
+            found.append(h := _plain(torch.tanh)(now, h, *weights))
+        return torch.stack(found, 1)
+
+    return expression
+
+
+_ONE_STEP: dict[str, Expression] = {
+    f"= stands where += is due over the steps: the {told} step alone counts in {whose}": _of_one_step(at, alone)
+    for told, at in {"first": 0, "last": -1}.items()
+    for whose, alone in {
+        "dWx, dWh and db": slice(0, 3),
+        "dWx": slice(0, 1),
+        "dWh": slice(1, 2),
+        "db": slice(2, 3),
+    }.items()
+}
 _THROUGH = "the gradient is not handed on from step to step"
 RNN: Slips = {
     **{sentence: _unrolled(step) for sentence, step in _STEPS.items()},
     f"{_THROUGH}: each step's dout alone counts": _unrolled(_plain(torch.tanh), torch.Tensor.detach),
+    **_ONE_STEP,
     "every step starts from h0, not from the step before": _always_from_the_start,
     "the steps are taken from the last to the first": _unrolled(_plain(torch.tanh), turned=True),
 }
@@ -101,6 +134,12 @@ _LSTM: dict[str, Callable[..., Mapping[str, Tensor]]] = {
         _lstm_step(cell=_tanh_with(lambda t: 1 - t))
     ),
     "1 - g stands where 1 - g^2 is due: the square is forgotten": _lstm_step(new=_tanh_with(lambda g: 1 - g)),
+    "g * (1 - g), the derivative of the sigmoid, stands where 1 - g^2 is due": _lstm_step(
+        new=_tanh_with(lambda g: g * (1 - g))
+    ),
+    "1 - s^2, the derivative of tanh, stands where s * (1 - s) is due in the gates": _lstm_step(
+        gate=lambda a: with_slope(torch.sigmoid(a), 1 - torch.sigmoid(a) ** 2, a)
+    ),
     "the derivative of tanh, 1 - g^2, is missing for g": _lstm_step(new=_tanh_with(torch.ones_like)),
     "the derivative of the sigmoid is missing in the gates": _lstm_step(
         gate=lambda a: with_slope(torch.sigmoid(a), torch.ones_like(a), a)

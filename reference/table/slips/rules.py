@@ -119,6 +119,10 @@ RMSPROP: Slips = {
     "the gradient is not squared: its absolute value is averaged": _rms_of(
         lambda c, g, d: d * c + (1 - d) * g.abs(), _root
     ),
+    "the gradient is not squared": _rms_of(lambda c, g, d: d * c + (1 - d) * g, _root),
+    "the gradient is not squared, and the root is that of the mean's absolute value": _rms_of(
+        lambda c, g, d: d * c + (1 - d) * g, lambda c, eps: c.abs().sqrt() + eps
+    ),
     "the squares are added up, as in AdaGrad": _rms_of(lambda c, g, d: c + g * g, _root),
     "the old mean is used, before this gradient comes into it": _rms(
         lambda c, g, lr, d, eps: (_mean(c, g, d), lr * g / (c.sqrt() + eps))
@@ -200,6 +204,9 @@ ADAM: Slips = {
     "beta1 and 1 - beta1 are exchanged in the first moment": _adam(first=lambda m, g, b1, b2: (1 - b1) * m + b1 * g),
     "beta2 and 1 - beta2 are exchanged in the second moment": _adam(
         second=lambda v, g, b1, b2: (1 - b2) * v + b2 * g * g
+    ),
+    "the gradient is not squared in the second moment, nor its absolute value taken": _adam(
+        second=lambda v, g, b1, b2: b2 * v + (1 - b2) * g
     ),
     "the gradient is not squared in the second moment": _adam(second=lambda v, g, b1, b2: b2 * v + (1 - b2) * g.abs()),
     "the moments are not kept from step to step": _adam(

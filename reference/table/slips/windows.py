@@ -1,6 +1,7 @@
 """Slips in convolution and pooling, most of them in the backward pass as it is written with loops."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scratchproof.table.expressions import max_pool_all_ties, max_pool_shared, pooling
-from scratchproof.table.slips.making import Slips, Wrong, instead
+from scratchproof.table.slips.making import Slips, Wrong, backward_only, instead
 
 Place = tuple[Any, ...]
 
@@ -170,6 +171,29 @@ def _pool_dx(*, add: bool = True, pick: str = "first", step: int = 0) -> Wrong:
     return dx
 
 
+def _side_by_side(dout: Tensor, x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
+    """dx with windows as far apart as they are large; what lies beyond the image is cut off."""
+    found, kernel = torch.zeros_like(x), (pool_height, pool_width)
+    for i, j in product(range(dout.shape[2]), range(dout.shape[3])):
+        place = (..., slice(i * kernel[0], (i + 1) * kernel[0]), slice(j * kernel[1], (j + 1) * kernel[1]))
+        if x[place].numel():
+            largest = x[place] == x[place].amax((2, 3), keepdim=True)
+            found[place] += dout[:, :, i : i + 1, j : j + 1] * largest.to(x.dtype)
+    return found
+
+
+def _of_the_largest(*axes: int) -> Wrong:
+    """dx where a window's maximum is taken over more than the window: over the images or the channels too."""
+
+    def dx(dout: Tensor, x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
+        found = torch.zeros_like(x)
+        for g, place in windows(dout, (pool_height, pool_width), stride):
+            found[place] += g * (x[place] == x[place].amax(axes, keepdim=True)).to(x.dtype)
+        return found
+
+    return dx
+
+
 def _picked(window: Tensor, pick: str) -> Tensor:
     """Which elements of windows (N, C, KH, KW) are taken for the maximum."""
     flat = window.flatten(2)
@@ -231,6 +255,18 @@ MAX_POOL: Slips = {
         pooling(F.max_pool2d), {0: _pool_dx(pick="turned")}
     ),
     "the stride is missing in backward": instead(pooling(F.max_pool2d), {0: _pool_dx(step=1)}),
+    "in backward, the windows lie as far apart as they are large, not by the stride": instead(
+        pooling(F.max_pool2d), {0: _side_by_side}
+    ),
+    "in backward, the maximum is that of the window in the whole batch, not of each image and channel": instead(
+        pooling(F.max_pool2d), {0: _of_the_largest(0, 1, 2, 3)}
+    ),
+    "in backward, the maximum is that of the window in all channels, not of each": instead(
+        pooling(F.max_pool2d), {0: _of_the_largest(1, 2, 3)}
+    ),
+    "in backward, the maximum is that of the window in all images, not of each": instead(
+        pooling(F.max_pool2d), {0: _of_the_largest(0, 2, 3)}
+    ),
     "the stride is taken for 2 in backward, whatever it is": instead(pooling(F.max_pool2d), {0: _pool_dx(step=2)}),
     "the mean of the window is taken, not its maximum": pooling(F.avg_pool2d),
     "the sum of the window is taken, not its maximum": lambda x, **options: (
@@ -265,17 +301,24 @@ def _over(count: Any) -> Any:
     return pool
 
 
+_COUNTS: dict[str, Any] = {
+    "the window's height alone": lambda height, width, stride: height,
+    "the window's width alone": lambda height, width, stride: width,
+    "the square of the window's height": lambda height, width, stride: height * height,
+    "the square of the window's width": lambda height, width, stride: width * width,
+    "the stride's square, not by the window's size": lambda height, width, stride: stride * stride,
+}
 AVG_POOL: Slips = {
+    **{
+        f"in backward, dout is divided by {told}": backward_only(pooling(F.avg_pool2d), _over(count))
+        for told, count in _COUNTS.items()
+    },
+    **{f"the sum is divided by {told}": _over(count) for told, count in _COUNTS.items()},
     "where windows overlap, dx is set by = where += is due": instead(pooling(F.avg_pool2d), {0: _avg_dx(add=False)}),
     "the division by the window's size is missing in backward": instead(
         pooling(F.avg_pool2d), {0: _avg_dx(divided=False)}
     ),
     "the window is summed, not averaged": _over(lambda height, width, stride: 1),
-    "the sum is divided by the stride's square, not by the window's size": _over(
-        lambda height, width, stride: stride * stride
-    ),
-    "the sum is divided by the window's height alone": _over(lambda height, width, stride: height),
-    "the sum is divided by the window's width alone": _over(lambda height, width, stride: width),
     "the maximum is taken, not the mean": pooling(F.max_pool2d),
     **_swapped(F.avg_pool2d),
 }

@@ -156,3 +156,17 @@ def test_noise_is_told_from_a_wrong_result():
 def test_what_is_always_the_same_has_no_spread():
     report = api.examine(lambda x: (x * x).sum(1), **SUMMED)
     assert [result.message for sitting in report.sittings for result in sitting.results if result.message] == []
+
+
+def test_a_net_that_draws_from_the_global_generator_is_right_in_this_process_too():
+    class TwoLayerNet:
+        def __init__(self, input_size, hidden_size, output_size, std=1e-3):
+            draw = np.random.randn
+            self.params = {"W1": std * draw(input_size, hidden_size), "b1": np.zeros(hidden_size)}
+            self.params |= {"W2": std * draw(hidden_size, output_size), "b2": np.zeros(output_size)}
+
+        def loss(self, X, y=None, reg=0.0):
+            raise NotImplementedError
+
+    report = examine(subject(TwoLayerNet=TwoLayerNet), row("TwoLayerNet.start"), "float64")
+    assert report.verdict is Verdict.PASS, [r.message for r in report.findings]
