@@ -28,7 +28,6 @@ from scratchproof.options import (
     junit_option,
     layer_option,
     mapping_option,
-    once,
     oracle_on,
     present,
     rename_option,
@@ -42,6 +41,7 @@ from scratchproof.options import (
 from scratchproof.report.text import plain
 from scratchproof.sandbox.warm import prepare
 from scratchproof.tracing.command import trace
+from scratchproof.training.command import lockstep
 
 Files = Mapping[str, Path | None]
 
@@ -123,43 +123,7 @@ main.add_command(grade)
 main.add_command(judge)
 main.add_command(mutants)
 main.add_command(trace)
-
-
-@main.command()
-@click.argument("net", type=click.Choice(["two_layer", "linear", "xor", "convnet"]))
-@click.option("--subject", default="scratch", show_default=True, help="Whose Solver: a module or a .py file.")
-@click.option(
-    "--rule",
-    "rules",
-    type=click.Choice(["sgd", "sgd_momentum", "rmsprop", "adam"]),
-    multiple=True,
-    callback=once,
-    help="Only this update rule; may be repeated.",
-)
-@click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Steps beside torch.")
-@seed_option
-@json_option
-def lockstep(net: str, subject: str, rules: tuple[str, ...], steps: int, seed: int, **files: Path | None) -> None:
-    """Train NET beside torch.optim, step for step, and say where, if anywhere, the two part.
-
-    Both start from the same parameters and see the same batches, in float64. A parting is named by step, parameter
-    and term: gradient, decay, momentum, bias correction, epsilon.
-    """
-    usable(files)
-    present(subject)
-    import torch
-
-    from scratchproof.exam.compare import Verdict
-    from scratchproof.training import lockstep as training
-
-    printed = console()
-    printed.print(
-        f"{plain(subject)} beside torch.optim {torch.__version__}: {net}, float64, seed {seed}\n", soft_wrap=True
-    )
-    found = training.run(subject, net, rules, steps=steps, seed=seed)
-    training.show(printed, found)
-    written(files, training.record_of(found, subject=subject, net=net, seed=seed))
-    sys.exit(0 if all(r.verdict is Verdict.PASS for r in found) else 1)
+main.add_command(lockstep)
 
 
 @main.command()

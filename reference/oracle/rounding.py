@@ -72,7 +72,7 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kind is Kind.EXACT:
             return func(*args, **kwargs)
         if (functional := _out_of_place(func)) is not None:
-            return args[0].copy_(self._run(functional, args, kwargs))
+            return _written(args[0], self._run(functional, args, kwargs))
         if kind is not None:
             return self._disturbed(kind, func, args, kwargs)
         rule = rule_for(func)
@@ -236,6 +236,15 @@ def disturbing(rounding: Rounding) -> Iterator[None]:
     finally:
         torch._C._set_sdp_use_flash(flash)
         torch._C._set_sdp_use_mem_efficient(efficient)
+
+
+def _written(place: Any, result: Any) -> Any:
+    """What an operation in place returns once its result is written over a tensor; nothing, if over several."""
+    if not isinstance(place, list | tuple):
+        return place.copy_(result)
+    for one, value in zip(place, result, strict=True):
+        one.copy_(value)
+    return None
 
 
 @cache

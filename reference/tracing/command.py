@@ -132,6 +132,15 @@ def _pairs(file: Path | None) -> dict[str, str]:
 def built(spec: str) -> tuple[Any, Any]:
     """What FILE.py:NAME or MODULE:NAME returns: a model, and its inputs (None if it gives none).
 
+    Raises: InputError, as `called`.
+    """
+    made = called(spec)
+    return made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+
+
+def called(spec: str) -> Any:
+    """What FILE.py:NAME or MODULE:NAME returns, called without arguments.
+
     Raises: InputError where there is no such function, or it raises.
     """
     place, _, name = spec.rpartition(":")
@@ -140,12 +149,11 @@ def built(spec: str) -> tuple[Any, Any]:
         function = getattr(_imported(place), name, None)
         if not callable(function):
             raise InputError(f"{place} has no function {name!r}")
-        made = function()
+        return function()
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"{spec} raised {type(error).__name__}: {error}") from error
-    return made if isinstance(made, tuple) and len(made) == 2 else (made, None)
 
 
 def _imported(place: str) -> Any:

@@ -66,8 +66,8 @@ def test_a_rule_of_ones_own_is_followed_and_its_slip_is_named():
     hand = lockstep(made(HandWritten), truth, batches(), STEPS, loss=loss)
     assert (hand.passed, hand.steps) == (True, STEPS)
     late = lockstep(made(HandWritten, late=True), truth, batches(), STEPS, loss=loss)
-    assert (late.step, late.term, late.parameter) == (2, "update", "0.weight")
-    with pytest.raises(AssertionError, match=r"step 2: the update of 0\.weight parts from the truth's: error"):
+    assert (late.step, late.term, late.parameter) == (2, "bias correction", "0.weight")
+    with pytest.raises(AssertionError, match=r"step 2: the bias correction of 0\.weight parts from the truth's: error"):
         assert_passes(late)
 
 
