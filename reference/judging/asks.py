@@ -11,11 +11,13 @@ import torch
 from scratchproof.judging.truth import Ask
 from scratchproof.kernels.draws import DISTRIBUTIONS, carries_meaning, changed
 from scratchproof.kernels.problem import Problem, Setting, as_inputs, named_arguments
+from scratchproof.kernels.sizes import sizes_in
 from scratchproof.kernels.work import work_of
 from scratchproof.vjp import Array, Inputs, Precision
 
 SHIPPED = "as shipped"
 AGAIN = "as shipped, drawn again"
+SMALLEST = 5  # of the numbers in a problem that are changed to see another size
 STRIDED = "not contiguous"
 
 
@@ -38,6 +40,7 @@ def variations(shipped: Ask, draw: Callable[[int], Ask], precision: Precision) -
             inputs=precision.rounded(changed(fresh.inputs, distribution, fixed)),
             pulls=fresh.pulls and not distribution.ties,
             ties=distribution.ties,
+            hard=distribution.hard,
             must=False,
             instead="fits one distribution",
         )
@@ -68,9 +71,10 @@ def other_sizes(problem: Problem, setting: Setting, seed: int) -> Iterator[Setti
     if (another := _another_batch(setting, rng.randint(1, 7))) is not None:
         yield another
     if problem.source:
-        now = {size: size + rng.choice((-5, -3, -1, 1, 3, 5)) for size in sorted(setting.sizes.values())}
-        for trial in (now, *({size: now[size]} for size in now)):
-            sizes = {size: trial.get(value, value) for size, value in setting.sizes.items()}
+        now = {size: setting.sizes.get(size, size) for size in sizes_in(problem.source, SMALLEST - 1)}
+        other = {size: value + rng.choice((-3, -1, 1, 3, 5)) for size, value in now.items()}
+        for trial in (other, *({size: other[size]} for size in other)) if now else ():
+            sizes = {**now, **trial}
             try:
                 found = problem.at(sizes, seed)
                 work_of(found, seed)

@@ -11,9 +11,11 @@ from scratchproof.judging.judgement import Reason
 from scratchproof.judging.naming import CONTROLS, Evidence, Named, name
 from scratchproof.judging.truth import Truth
 from scratchproof.kernels.candidate import Called
+from scratchproof.oracle.explain import effective_bits
 from scratchproof.vjp import Array, Precision
 
 AGREES = (None, "unmodelled")
+ROUGH = 6.0  # bits that are right of what is hard: more is no wrong formula
 ANYWHERE = ("reads unwritten memory", "stale output")  # called so wherever they are seen
 
 
@@ -49,12 +51,14 @@ def marked(truth: Truth, quantity: str, actual: Array, earlier: Mapping[str, Tru
         derive=lambda coarse: truth.under(coarse)[quantity],
     )
     named = name(evidence)
-    mild = named.kind in ("downgrade", "less accurate")
+    rough = ask.hard and effective_bits(np.nan_to_num(actual - expected, posinf=0), expected) >= ROUGH
+    mild = rough or named.kind in ("downgrade", "less accurate")
     told = "; ".join(part for part in (named.clause, f"{quantity} {comparison.message}") if part)
     kind = named.kind
     if ask.instead and not mild and kind not in ANYWHERE:
         kind, told = ask.instead, f"{told}; on what the problem ships it is right"
-    verdict = Verdict.SUSPECT if mild else Verdict.FAIL
+    verdict = Verdict.FAIL if not mild else Verdict.PASS if ask.hard else Verdict.SUSPECT
+    kind = f"{kind} {ask.name}" if verdict is Verdict.PASS else kind
     reason = Reason(kind=kind, message=told, verdict=verdict, where=ask.name, quantity=quantity)
     return Marked(reason=reason, share=float("inf"))
 

@@ -100,7 +100,8 @@ class Sitting:
                 self.one(ask, model)
         self._in_memory(shipped, again, model)
         self._other_sizes(shipped, model)
-        self.called = self.candidate.listed(model, *self._handed(shipped))
+        if self.candidate.alive:
+            self.called = self.candidate.listed(model, *self._handed(shipped))
 
     def _loaded(self) -> bool:
         source = self.candidate.source
@@ -133,6 +134,8 @@ class Sitting:
 
     def one(self, ask: Ask, model: int, **how: Any) -> Called | None:
         """Put one ask, compare what comes back, and keep what is wrong with it."""
+        if not self.candidate.alive:
+            return None  # what ended it is told
         seed = self.seed + len(self.asked)
         truth = Truth(ask=ask, precision=self.precision, allow=self.allow, grid=self.grid, seed=seed)
         if not ask.must and not truth.sound:
@@ -197,7 +200,7 @@ class Sitting:
     def _in_memory(self, shipped: Ask, again: Ask, model: int) -> None:
         """Inputs changed in place, outputs read again later, and many calls in a row in the same memory."""
         first = self.calls.get(shipped.name)
-        if first is None or self.reasons:
+        if first is None or self.reasons or not self.candidate.alive:
             return
         quiet = replace(again, pulls=False, instead="")
         plain = self.one(replace(shipped, name="without gradients", pulls=False), model)
@@ -284,7 +287,10 @@ class Sitting:
         self.say(Reason(kind=kind, verdict=verdict, message=f"it {said(failure)}", where=where))
 
     def say(self, reason: Reason) -> None:
-        """Keep a reason, one of its kind for a quantity."""
+        """Keep a reason, one of its kind for a quantity; what is no more than worth knowing is a note."""
+        if reason.verdict is Verdict.PASS:
+            self.note(reason.kind, reason.message)
+            return
         if not any((r.kind, r.quantity) == (reason.kind, reason.quantity) for r in self.reasons):
             self.reasons.append(reason)
 

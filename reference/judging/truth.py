@@ -40,7 +40,8 @@ class Ask:
     pulls: whether gradients are asked for. ties: whether equal elements make a choice of index or subgradient free.
     strided: whether inputs are handed over as every second column of a wider memory. must: whether it is what the
     problem ships; anything else may be refused by an exception, and is not asked where the reference itself fails.
-    instead: what a wrong number here is called, on inputs of which the problem ships no such.
+    instead: what a wrong number here is called, on inputs of which the problem ships no such. hard: whether a formula
+    that is as right loses digits here: they are noted.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Ask:
     strided: bool = False
     must: bool = False
     instead: str = ""
+    hard: bool = False
 
     @property
     def together(self) -> Inputs:

@@ -17,6 +17,7 @@ from scratchproof.sandbox.process import Process
 from scratchproof.sandbox.wire import Message
 from scratchproof.vjp import Array
 
+WARMING = 6  # times as long as any other call the first may take
 SERVICE = "scratchproof.kernels.served"
 
 
@@ -49,6 +50,7 @@ class Candidate:
         self.process: Process | None = None
         self.here: Served | None = None
         self.kind = ""
+        self.cold = True  # until the first call, in which a compiler may be at work
 
     @property
     def in_process(self) -> bool:
@@ -80,7 +82,9 @@ class Candidate:
             return guarded(self.here.answer, message)
         if self.process is None:
             raise Died("is not running")
-        reply = self.process.request(message, self.limits.call)
+        patience = WARMING if message.what["do"] in ("load", "build") or self.cold else 1
+        self.cold = self.cold and message.what["do"] != "call"
+        reply = self.process.request(message, patience * self.limits.call)
         if reply.what.get("refusal") is not None:
             kinds = reply.what.get("kinds")
             raise Raised(

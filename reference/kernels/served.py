@@ -64,6 +64,7 @@ class Served:
         self.device = device
         self.before = surroundings.seen()
         if self.subject is None:
+            surroundings.settle(device)
             surroundings.poison()
             self.subject = _found(_imported(source), name, wanted)
         kind = "class" if isinstance(self.subject, type) else "module" if isinstance(self.subject, nn.Module) else ""
@@ -135,13 +136,12 @@ class Served:
         douts = dict(zip(names, self._tensors(arrays, dtypes), strict=True))
         starts = {n: kept.outs[n] for n in names if isinstance(kept.outs[n], Tensor) and kept.outs[n].requires_grad}
         ends = {n: kept.given[n] for n in wanted if n in kept.given}
-        ends |= {n: p for n, p in self.parameters[model].items() if n in wanted and p.requires_grad}
+        ends |= {n: p for n, p in self.parameters[model].items() if n in wanted}
+        ends = {n: t for n, t in ends.items() if t.requires_grad}
         grads: Sequence[Tensor | None] = [None] * len(ends)
         if starts and ends:
             cotangents = [douts[n].to(out.dtype) for n, out in starts.items()]
-            grads = torch.autograd.grad(
-                list(starts.values()), list(ends.values()), cotangents, retain_graph=True, allow_unused=True
-            )
+            grads = torch.autograd.grad(list(starts.values()), list(ends.values()), cotangents, allow_unused=True)
         found = {name: grad for name, grad in zip(ends, grads, strict=True) if grad is not None}
         forms = {name: named_dtype(grad) for name, grad in found.items()}
         what = {"grads": forms, "cut": [n for n in names if n not in starts]}

@@ -13,10 +13,10 @@ DRAWING = ("get_inputs", "get_init_inputs")
 Sizes = Mapping[int, int]
 
 
-def sizes_in(source: str) -> tuple[int, ...]:
-    """Every size in a problem's text, ascending, each once."""
+def sizes_in(source: str, least: int = LEAST) -> tuple[int, ...]:
+    """Every number above `least` in a problem's text that may be a size, ascending, each once."""
     found = {int(str(node.value)) for node in _numbers(_Folded().visit(ast.parse(source)))}
-    return tuple(sorted(size for size in found if size > LEAST))
+    return tuple(sorted(size for size in found if size > least))
 
 
 def resized(source: str, sizes: Sizes) -> ast.Module:

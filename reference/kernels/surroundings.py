@@ -2,6 +2,9 @@
 
 import builtins
 import ctypes
+import os
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -29,7 +32,18 @@ WATCHED: tuple[Any, ...] = (
     time,
     builtins,
 )
-LIBRARIES = ("torch", "numpy", "triton")  # what these replace of their own when they are used is no patch
+LIBRARIES = ("torch", "numpy", "triton", "tqdm")  # what these replace and start of their own is no trick
+
+
+def settle(device: str) -> None:
+    """Let compilers find a place in this process's own folder, and Triton an interpreter where there is no GPU."""
+    tempfile.tempdir = None  # what was found before this process was confined
+    own = os.getcwd()
+    for variable in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCH_EXTENSIONS_DIR"):
+        os.environ[variable] = os.path.join(own, variable.lower())
+    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+    if not device.startswith("cuda"):
+        os.environ["TRITON_INTERPRET"] = "1"
 
 
 def poison() -> None:
@@ -72,8 +86,16 @@ def patched(before: dict[str, Any]) -> list[str]:
 
 
 def threads(before: dict[str, Any]) -> list[str]:
-    """The names of living threads of Python that were not there before."""
-    return [thread.name for thread in threading.enumerate() if thread not in before["threads"] and thread.is_alive()]
+    """The names of living threads of Python that were not there before, but for a library's own."""
+    new = [thread for thread in threading.enumerate() if thread not in before["threads"] and thread.is_alive()]
+    own = LIBRARIES + (("concurrent",) if "torch._inductor" in sys.modules else ())
+    return [thread.name for thread in new if _owner(thread).split(".")[0] not in own]
+
+
+def _owner(thread: threading.Thread) -> str:
+    """The module whose code a thread runs."""
+    target = getattr(thread, "_target", None)
+    return str(getattr(target, "__module__", None) or type(thread).__module__)
 
 
 class Listed(TorchDispatchMode):  # type: ignore[no-untyped-call]

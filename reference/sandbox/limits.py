@@ -83,6 +83,7 @@ def _tasks_of(user: int) -> int:
 # Linux numbers (prctl.h, capability.h, landlock.h, the common system call table).
 _SET_PDEATHSIG, _SET_KEEPCAPS, _SET_NO_NEW_PRIVS = 1, 8, 38
 _READ_ANYTHING = 1 << 2  # CAP_DAC_READ_SEARCH
+_CAP_AMBIENT, _RAISE = 47, 2
 _CAPABILITY_VERSION = 0x20080522
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _WRITE_FILE, _TRUNCATE = 1 << 1, 1 << 14
@@ -114,8 +115,9 @@ def _become_nobody(folder: Path) -> None:
             os.setresuid(user, user, user)
             break
     header = struct.pack("<Ii", _CAPABILITY_VERSION, 0)
-    kept = struct.pack("<6I", _READ_ANYTHING, _READ_ANYTHING, 0, 0, 0, 0)
+    kept = struct.pack("<6I", _READ_ANYTHING, _READ_ANYTHING, _READ_ANYTHING, 0, 0, 0)
     libc.capset(header, kept)
+    libc.prctl(_CAP_AMBIENT, _RAISE, _READ_ANYTHING.bit_length() - 1, 0, 0)  # for a compiler that it starts, too
     die_with_the_parent()  # a change of user forgets it
 
 
