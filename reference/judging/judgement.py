@@ -33,8 +33,9 @@ class Judgement:
 
     score: for a training loop: 0 unless it passed; else 1, or, where time was asked for, how many times as fast as the
     reference. reasons: the gravest first; notes: what does not count against it. called: the ATen operations that the
-    candidate called. asked: what was compared, each with the largest error as a share of what is allowed, or why
-    it was not asked. seed, scale: which inputs, and by what the problem's sizes were divided. remarks: how it ran.
+    candidate called. asked: what was compared, each with the largest error as a share of what is allowed, or why it was
+    not asked. seed, scale: which inputs, and by what the problem's sizes were divided. remarks: how it ran.
+    speedup, times: where time was asked for; times in seconds a call.
     """
 
     candidate: str
@@ -50,6 +51,7 @@ class Judgement:
     asked: tuple[tuple[str, float | str], ...] = ()
     remarks: tuple[str, ...] = ()
     speedup: float | None = None
+    times: tuple[tuple[str, float], ...] = ()
     seconds: float = 0.0
 
     @property
@@ -85,6 +87,8 @@ class Judgement:
         head = f"{self.verdict} {self.candidate} against {self.reference} in {self.precision}, seed {self.seed}"
         size = f", sizes divided by {self.scale}" if self.scale != 1 else ""
         lines = [head + size, *map(str, self.reasons), *(f"note {n.kind}: {n.message}" for n in self.notes)]
+        lines += [f"{name}: {seconds * 1e6:,.1f} µs" for name, seconds in self.times]
+        lines += [f"{self.speedup:.3g} times as fast as the reference"] if self.speedup else []
         return "\n".join([*lines, *self.remarks])
 
 

@@ -16,7 +16,7 @@ from scratchproof.vjp import Array, Precision
 
 AGREES = (None, "unmodelled")
 ROUGH = 6.0  # bits that are right of what is hard: more is no wrong formula
-ANYWHERE = ("reads unwritten memory", "stale output")  # called so wherever they are seen
+ANYWHERE = ("reads unwritten memory", "stale output", "not finite")  # called so wherever they are seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +51,13 @@ def marked(truth: Truth, quantity: str, actual: Array, earlier: Mapping[str, Tru
         derive=lambda coarse: truth.under(coarse)[quantity],
     )
     named = name(evidence)
-    rough = ask.hard and effective_bits(np.nan_to_num(actual - expected, posinf=0), expected) >= ROUGH
+    rough = truth.hard and effective_bits(np.nan_to_num(actual - expected, posinf=0), expected) >= ROUGH
     mild = rough or named.kind in ("downgrade", "less accurate")
     told = "; ".join(part for part in (named.clause, f"{quantity} {comparison.message}") if part)
     kind = named.kind
     if ask.instead and not mild and kind not in ANYWHERE:
         kind, told = ask.instead, f"{told}; on what the problem ships it is right"
-    verdict = Verdict.FAIL if not mild else Verdict.PASS if ask.hard else Verdict.SUSPECT
+    verdict = Verdict.FAIL if not mild else Verdict.PASS if truth.hard else Verdict.SUSPECT
     kind = f"{kind} {ask.name}" if verdict is Verdict.PASS else kind
     reason = Reason(kind=kind, message=told, verdict=verdict, where=ask.name, quantity=quantity)
     return Marked(reason=reason, share=float("inf"))

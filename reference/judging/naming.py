@@ -62,7 +62,7 @@ def _names(e: Evidence) -> Iterator[Named]:
     yield from _plain(e)
     yield from _borrowed(e)
     yield from _moved(e)
-    if e.expected.dtype.kind == "f" and e.comparison.problem in ("value", "precision", "nan", "inf"):
+    if e.expected.dtype.kind == "f" and e.comparison.problem in ("value", "precision"):
         yield from _one_number_off(e)
         yield from _computed(e)
     if e.comparison.problem in ("nan", "inf"):
@@ -197,7 +197,7 @@ def _input(t: Array, inputs: Inputs, earlier: Sequence[Array], precision: Precis
     return next((v for v in inputs.values() if v.shape == t.shape and v.dtype.kind == t.dtype.kind), None)
 
 
-def _scaled(t: Array, inputs: Inputs, earlier: Sequence[Array], precision: Precision) -> Array | None:
+def _thousandth(t: Array, inputs: Inputs, earlier: Sequence[Array], precision: Precision) -> Array | None:
     step = max(1e-3, 64 * precision.unit, 64 * precision.operand)
     return t * (1 + step) if t.dtype.kind == "f" else None
 
@@ -208,5 +208,5 @@ CONTROLS = (
     Control(name="copy of an input", make=_input),
     Control(name="permutation", make=_permuted),
     Control(name="stale output", make=lambda t, i, earlier, p: earlier[0] if earlier else None),
-    Control(name="scaled by a thousandth", make=_scaled),
+    Control(name="scaled by a thousandth", make=_thousandth),
 )

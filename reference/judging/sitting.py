@@ -11,6 +11,7 @@ from scratchproof.exam.compare import Verdict
 from scratchproof.judging import asks
 from scratchproof.judging.judgement import Judgement, Reason
 from scratchproof.judging.marking import conduct, formal, marked, survivors
+from scratchproof.judging.speed import compared
 from scratchproof.judging.truth import Ask, Truth, coarse
 from scratchproof.kernels.candidate import Called, Candidate
 from scratchproof.kernels.problem import Problem, Setting, functional, named_arguments
@@ -56,11 +57,15 @@ class Sitting:
         self.calls: dict[str, Called] = {}
         self.survivors: set[tuple[str, str]] | None = None
         self.speedup: float | None = None
+        self.times: dict[str, float] = {}
 
     def judgement(self) -> Judgement:
         """Ask everything, and sum up."""
         try:
             self._ask_all()
+            if self.timed and not self.reasons:
+                self.speedup, self.times, wrong = compared(self)
+                self.reasons += wrong
         except Failure as failure:
             self._failed(failure, "")
         finally:
@@ -83,6 +88,7 @@ class Sitting:
             asked=tuple(self.asked),
             remarks=(HERE,) if self.candidate.in_process else (),
             speedup=self.speedup,
+            times=tuple(self.times.items()),
             seconds=time.monotonic() - self.began,
         )
 
@@ -95,19 +101,18 @@ class Sitting:
         self.one(replace(again, name=asks.AGAIN), model)
         if any(share == np.inf for _, share in self.asked) or len(self.asked) < 2:
             return  # it is wrong on what the problem ships: what else it is need not be known
+        self._in_memory(shipped, again, model)
+        if any(reason.quantity for reason in self.reasons):
+            return
         for ask in asks.variations(shipped, lambda i: self._draw(self.setting, self.state, 2 + i), self.grid):
             if len(self.reasons) < ENOUGH:
                 self.one(ask, model)
-        self._in_memory(shipped, again, model)
         self._other_sizes(shipped, model)
         if self.candidate.alive:
-            self.called = self.candidate.listed(model, *self._handed(shipped))
+            self.called = self.candidate.listed(model, *self.handed(shipped))
 
     def _loaded(self) -> bool:
-        source = self.candidate.source
-        if source and self.problem.source:
-            source = resized_copy(source, self.problem.source, self.setting.sizes)
-        self.candidate.start(source)
+        self.candidate.start(self.text(self.candidate))
         kind, modular = self.candidate.kind, bool(self.setting.state)
         if kind == "function" and modular:
             self.setting = functional(self.setting) or self.setting
@@ -118,19 +123,37 @@ class Sitting:
             return False
         return True
 
+    def text(self, side: Candidate) -> str:
+        """What the process of a candidate, or of its rival, loads: its text at the sizes of the problem."""
+        if not side.source or not self.problem.source:
+            return side.source
+        return resized_copy(side.source, self.problem.source, self.setting.sizes)
+
+    def rival(self) -> Candidate:
+        """The reference as a candidate."""
+        given, model = self.problem.reference, self.setting.model
+        name = "Model" if self.setting.state or self.setting.init != ((), {}) else getattr(model, "__name__", "Model")
+        subject = f"{str(given).partition(':')[0]}:{name}" if self.problem.source else given
+        return Candidate(subject, (), self.candidate.device, self.candidate.limits)
+
     def _draw(self, setting: Setting, state: Inputs, number: int) -> Ask:
         """One fresh draw of what the problem ships."""
         return asks.base(setting, self.grid, self.seed + number, state, grad=self.grad)
 
     def _built(self, setting: Setting, state: Inputs) -> tuple[int, Inputs]:
         """A model with the state handed over, or with what it drew itself from the seed of the reference."""
-        tensors = asks.tensors_of(state, self.precision.dtype)
-        dtype = str(self.precision.dtype).removeprefix("torch.")
-        model, matched = self.candidate.build(setting.init, tensors, dtype, self.seed)
-        if set(matched) >= set(setting.parameters):
+        model, took_over = self.build(self.candidate, setting, state)
+        if took_over:
             return model, state
         self.note("own parameters", "it has other parameters than the reference: both drew theirs from one seed")
         return model, self.grid.rounded(asks.built_state(setting))
+
+    def build(self, side: Candidate, setting: Setting, state: Inputs) -> tuple[int, bool]:
+        """A model of a candidate's, and whether it took over the state."""
+        tensors = asks.tensors_of(state, self.precision.dtype)
+        dtype = str(self.precision.dtype).removeprefix("torch.")
+        model, matched = side.build(setting.init, tensors, dtype, self.seed)
+        return model, set(matched) >= set(setting.parameters)
 
     def one(self, ask: Ask, model: int, **how: Any) -> Called | None:
         """Put one ask, compare what comes back, and keep what is wrong with it."""
@@ -180,9 +203,9 @@ class Sitting:
 
     def _call(self, ask: Ask, model: int, how: Any) -> Called:
         wanted = [n for n, v in ask.inputs.items() if v.dtype.kind == "f"] + list(ask.setting.parameters)
-        return self.candidate.call(model, *self._handed(ask), wanted if ask.pulls else [], **how)
+        return self.candidate.call(model, *self.handed(ask), wanted if ask.pulls else [], **how)
 
-    def _handed(self, ask: Ask) -> tuple[Any, list[str]]:
+    def handed(self, ask: Ask) -> tuple[Any, list[str]]:
         """The arguments of a call as fresh tensors, and the names of the tensors."""
         _, filled = named_arguments(ask.setting.model, ask.args)
         tensors = asks.tensors_of(ask.inputs, self.precision.dtype, strided=ask.strided)
@@ -200,7 +223,7 @@ class Sitting:
     def _in_memory(self, shipped: Ask, again: Ask, model: int) -> None:
         """Inputs changed in place, outputs read again later, and many calls in a row in the same memory."""
         first = self.calls.get(shipped.name)
-        if first is None or self.reasons or not self.candidate.alive:
+        if first is None or not self.candidate.alive:
             return
         quiet = replace(again, pulls=False, instead="")
         plain = self.one(replace(shipped, name="without gradients", pulls=False), model)
@@ -235,7 +258,7 @@ class Sitting:
             )
             for n in (shipped.name, asks.AGAIN)
         ]
-        (args, names), (other, _) = self._handed(shipped), self._handed(again)
+        (args, names), (other, _) = self.handed(shipped), self.handed(again)
         began = time.monotonic()
         self.candidate.repeat(model, args, other, names, 2)
         count = int(np.clip(2 * PATIENCE / max(1e-3, time.monotonic() - began), FEW, MANY))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from scratchproof.exam.compare import compare
 from scratchproof.kernels.problem import Setting, expression, named_arguments
 from scratchproof.oracle.elementary import Elementary
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, tolerances
@@ -177,27 +176,31 @@ class Truth:
     def _under(self) -> dict[tuple[Precision, int], dict[str, Tolerance]]:
         return {}
 
-    @cached_property
+    @property
     def sound(self) -> bool:
-        """Whether the problem means something here: the truth is finite, and the reference in its format right."""
-        if not all(np.isfinite(value).all() for value in self.expected.values() if value.dtype.kind == "f"):
-            return False
-        eager = quantities(self.eager)
-        return all(
-            compare(eager[name], self.expected[name], self.allowed[name], self.precision).problem
-            in (None, "unmodelled")
-            for name, value in self.expected.items()
-            if value.dtype.kind == "f"
-        )
+        """Whether the problem means something here: the truth is finite, and so is the reference in its format."""
+        found = [*self.expected.values(), *quantities(self.eager).values()]
+        return all(np.isfinite(value).all() for value in found if value.dtype.kind == "f")
+
+    @cached_property
+    def hard(self) -> bool:
+        """Whether a formula that is as right loses digits here: it is known to, or the reference's own does."""
+        return self.ask.hard or (not self.ask.must and any(over > FORMULA for over in self._over.values()))
+
+    @cached_property
+    def _over(self) -> dict[str, float]:
+        """The largest error of the reference in its format, as a share of what is derived, by quantity."""
+        eager, derived = quantities(self.eager), self.under(self.allow, REPEATS)
+        found = {}
+        for name, value in self.expected.items():
+            with np.errstate(all="ignore"):
+                shares = np.abs(eager[name] - value) / derived[name].allowed if value.dtype.kind == "f" else np.zeros(1)
+            found[name] = float(shares[np.isfinite(shares)].max(initial=0.0))
+        return found
 
     def _widened(self, name: str, tolerance: Tolerance) -> Tolerance:
-        """Wide enough for another right formula and, at what the problem ships, for the reference itself."""
-        expected = self.expected[name]
-        factor = FORMULA if self.allow.unit < HALF else FORMULA / 2
-        if self.ask.must and expected.dtype.kind == "f" and expected.size:
-            with np.errstate(all="ignore"):
-                over = np.nanmax(np.abs(quantities(self.eager)[name] - expected) / tolerance.allowed)
-            factor = max(factor, WIDENED * float(over)) if np.isfinite(over) else factor
+        """Wide enough for another right formula, and for the reference itself."""
+        factor = max(FORMULA if self.allow.unit < HALF else FORMULA / 2, WIDENED * self._over[name])
         return replace(
             tolerance,
             allowed=factor * tolerance.allowed,

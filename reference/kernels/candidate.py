@@ -56,8 +56,11 @@ class Candidate:
     def in_process(self) -> bool:
         return self.object is not None
 
-    def start(self, source: str) -> None:
-        """Load the text (which may be written for other sizes than the file), in a new process."""
+    def start(self, source: str, *, poison: bool = True) -> None:
+        """Load the text (which may be written for other sizes than the file), in a new process.
+
+        poison: whether fresh memory there is full of what is no result.
+        """
         self.close()
         if self.in_process:
             self.here = Served(self.object)
@@ -65,7 +68,7 @@ class Candidate:
             self.process = Process(self.limits)
             self.process.request(Message(what={"do": "become", "service": SERVICE}), self.limits.call)
         what = {"do": "load", "source": source, "name": self.name, "wanted": list(self.wanted), "device": self.device}
-        self.kind = str(self.request(Message(what=what)).what.get("kind"))
+        self.kind = str(self.request(Message(what={**what, "poison": poison})).what.get("kind"))
 
     def close(self) -> None:
         if self.process is not None:
@@ -152,6 +155,22 @@ class Candidate:
             raise Died("answered out of form")
         return turns, _all_floats(reply)
 
+    def timed(
+        self, model: int, args: Any, other: Any, names: Sequence[str], count: int, cold: bool
+    ) -> tuple[list[float], list[Array]]:
+        """The seconds of some calls on two sets of inputs in turn, and what the last of them returned."""
+        arrays: list[Array] = []
+        dtypes: list[str] = []
+        tree = packed(args, arrays, dtypes)
+        packed(other, arrays, [])
+        what = {"do": "time", "model": model, "args": tree, "dtypes": dtypes, "names": list(names), "count": count}
+        reply = self.request(Message(what={**what, "cold": cold}, arrays=arrays))
+        return _seconds(reply), _all_floats(reply)
+
+    def copied(self, size: int) -> float:
+        """Seconds in which so many bytes are read and written."""
+        return min(_seconds(self.request(Message(what={"do": "copy", "size": size}))))
+
     def listed(self, model: int, args: Any, names: Sequence[str]) -> tuple[str, ...]:
         arrays: list[Array] = []
         dtypes: list[str] = []
@@ -179,6 +198,13 @@ def _called(reply: Message) -> Called:
         threads=_words(what.get("threads")),
         patched=_words(what.get("patched")),
     )
+
+
+def _seconds(reply: Message) -> list[float]:
+    found = reply.what.get("seconds")
+    if not isinstance(found, list) or not found or not all(isinstance(s, float) and s > 0 for s in found):
+        raise Died("answered out of form")
+    return found
 
 
 def _all_floats(reply: Message) -> list[Array]:

@@ -9,20 +9,29 @@ import torch
 FLUSH = 2**26  # bytes: more than a cache holds
 
 
-def seconds(call: Callable[[], Any], device: str, *, count: int = 5, cold: bool = False) -> list[float]:
-    """Of each of `count` calls in a row. cold: the caches are filled with something else before each."""
+def seconds(
+    call: Callable[[], Any], prepare: Callable[[int], None], device: str, *, count: int, cold: bool
+) -> list[float]:
+    """Of each of `count` calls in a row. prepare: what comes before each, not timed. cold: caches are emptied, too."""
     found = []
-    scratch = torch.empty(FLUSH, dtype=torch.uint8, device=device) if cold else None
-    for _ in range(count):
-        if scratch is not None:
-            scratch.fill_(1)
+    waste = torch.zeros(FLUSH, dtype=torch.uint8, device=device) if cold else None
+    for i in range(count):
+        prepare(i)
+        if waste is not None:
+            waste.add_(1)
         _wait(device)
         began = time.perf_counter()
-        with torch.no_grad():
-            call()
+        call()
         _wait(device)
         found.append(time.perf_counter() - began)
     return found
+
+
+def copying(size: int, device: str) -> Callable[[], Any]:
+    """A call that reads and writes so many bytes, half and half: as fast as memory is."""
+    source = torch.ones(max(1, size // 2), dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return lambda: target.copy_(source)
 
 
 def _wait(device: str) -> None:

@@ -59,6 +59,7 @@ class Problem:
     name: str
     source: str
     wanted: tuple[str, ...]
+    reference: Any
     at: Callable[[Sizes, int], Setting]
 
 
@@ -82,7 +83,7 @@ def from_file(spec: str) -> Problem:
         init = _init(getattr(module, "get_init_inputs", tuple), seed)
         return _setting(path, reference, init, lambda seed: _drawn(draw, seed), sizes, seed)
 
-    return Problem(name=spec, source=source, wanted=_wanted(source, name), at=at)
+    return Problem(name=spec, source=source, wanted=_wanted(source, name), reference=spec, at=at)
 
 
 def from_objects(reference: Any, inputs: Any, init: Sequence[Any] = ()) -> Problem:
@@ -96,7 +97,7 @@ def from_objects(reference: Any, inputs: Any, init: Sequence[Any] = ()) -> Probl
     def at(sizes: Sizes, seed: int) -> Setting:
         return _setting(name, reference, (tuple(init), {}), lambda seed: _drawn(draw, seed), sizes, seed)
 
-    return Problem(name=name, source="", wanted=(), at=at)
+    return Problem(name=name, source="", wanted=(), reference=reference, at=at)
 
 
 def seeded(seed: int) -> None:

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from scratchproof.kernels import surroundings
+from scratchproof.kernels.clock import copying, seconds
 from scratchproof.kernels.tensors import DTYPES, bits, named_dtype, of_bits, unpacked
 from scratchproof.sandbox.wire import Message
-from scratchproof.trees import flat
 from scratchproof.vjp import Array
+from scratchproof.vjp import by_path as _by_path
 
 FILE = "candidate.py"
 MOST = 100  # different results of one set of inputs, after which they are no longer kept
@@ -55,17 +56,21 @@ class Served:
             "repeat": self.repeat,
             "list": self.listed,
             "time": self.timed,
+            "copy": self.copied,
         }
         what.pop("forget", None)
         return requests[what.pop("do")](request.arrays, **what)
 
-    def load(self, arrays: list[Array], source: str, name: str, wanted: Sequence[str], device: str) -> Message:
+    def load(
+        self, arrays: list[Array], source: str, name: str, wanted: Sequence[str], device: str, poison: bool
+    ) -> Message:
         """Import the file (or take the object), and say whether it is a class, a module or a function."""
         self.device = device
         self.before = surroundings.seen()
         if self.subject is None:
             surroundings.settle(device)
-            surroundings.poison()
+            if poison:
+                surroundings.poison()
             self.subject = _found(_imported(source), name, wanted)
         kind = "class" if isinstance(self.subject, type) else "module" if isinstance(self.subject, nn.Module) else ""
         return Message(what={"kind": kind or ("function" if callable(self.subject) else "nothing")})
@@ -189,11 +194,30 @@ class Served:
     def timed(
         self, arrays: list[Array], model: int, args: Any, dtypes: list[str], names: list[str], **how: Any
     ) -> Message:
-        """Seconds of some calls in a row, everything waited for."""
-        from scratchproof.kernels.clock import seconds
+        """Seconds of some calls in a row, on two sets of inputs in turn, and what the last of them returned."""
+        half = len(arrays) // 2
+        sets = [self._tensors(arrays[:half], dtypes), self._tensors(arrays[half:], dtypes)]
+        memory = [tensor.clone() for tensor in sets[0]]
+        given = unpacked(args, memory)
+        last: list[Any] = [None]
 
-        tensors = self._tensors(arrays, dtypes)
-        taken = seconds(lambda: self.models[model](*unpacked(args, tensors)), self.device, **how)
+        def prepare(turn: int) -> None:
+            last[0] = None
+            for tensor, value in zip(memory, sets[turn % 2], strict=True):
+                tensor.copy_(value)
+
+        def call() -> None:
+            last[0] = self.models[model](*given)
+
+        with torch.no_grad():
+            taken = seconds(call, prepare, self.device, **how)
+            held = [v for v in _by_path(last[0]).values() if _content(v) is not None]
+            kept = [bits(value).copy(order="C") for value in held]
+        return Message(what={"seconds": taken, "dtypes": [named_dtype(v) for v in held]}, arrays=kept)
+
+    def copied(self, arrays: list[Array], size: int) -> Message:
+        """The least of the seconds that a copy takes of which `size` bytes are read and written."""
+        taken = seconds(copying(size, self.device), lambda turn: None, self.device, count=5, cold=False)
         return Message(what={"seconds": taken})
 
     def _run(self, model: int, args: Any, graph: bool, free: Sequence[int]) -> dict[str, Any]:
@@ -203,7 +227,7 @@ class Served:
             out = self.models[model](*args)
         if self.device.startswith("cuda"):
             torch.cuda.synchronize()
-        return flat(out, "" if isinstance(out, dict) or hasattr(out, "_fields") else "out")
+        return _by_path(out)
 
     def _given(
         self,
