@@ -29,6 +29,7 @@ from scratchproof.options import (
     layer_option,
     mapping_option,
     oracle_on,
+    oracle_option,
     present,
     rename_option,
     scripts_option,
@@ -63,6 +64,7 @@ def main() -> None:
     help="The Python file of a table of your own: its rows are examined, in this process.",
 )
 @device_option
+@oracle_option
 @seed_option
 @in_process_option
 @time_limit_option
@@ -82,6 +84,7 @@ def check(
     effort: str,
     rows: str | None,
     device: str,
+    oracles: str,
     seed: int,
     in_process: bool,
     time_limit: float,
@@ -110,7 +113,7 @@ def check(
     if not (in_process or rows):
         prepare(subject)
     how: dict[str, Any] = {"effort": effort, "rows": rows, "in_process": in_process, "time_limit": time_limit}
-    how["certify"] = certify
+    how |= {"certify": certify, "oracles": oracles}
     found = _examine(subject, layers, dtypes, device, seed, strict=strict, renamed=renamed, mapping=mapping, **how)
     _show(found, files)
     written(files, found)
@@ -157,6 +160,7 @@ def _examine(
     mapping: Path | None = None,
     rows: str | None = None,
     certify: bool = False,
+    oracles: str = "torch",
 ) -> dict[str, Any]:
     """Load and examine; return the document."""
     import torch
@@ -172,12 +176,13 @@ def _examine(
     from scratchproof.report.document import document
     from scratchproof.sandbox.find import find
     from scratchproof.sandbox.limits import Limits
+    from scratchproof.second.opinion import Second
     from scratchproof.subjects import subject
     from scratchproof.subjects.cs231n.mapping import read
     from scratchproof.table.layers import EVERY_ROW, LAYERS, family
 
     torch.set_num_threads(1)  # the arrays are small: waking a second thread costs more than it saves
-    oracle = oracle_on(device)
+    oracle, second = oracle_on(device), Second() if "jax" in oracles else None
     named = f"torch:{oracle}" if spec == "torch" else spec
     if rows:
         table, examined = rows_of(rows), subject_of(named, oracle)
@@ -196,6 +201,8 @@ def _examine(
         for done, (layer, precision) in enumerate(sittings):
             advance(done, len(sittings))
             report = examine(examined, layer, precision, seed=seed, device=oracle, effort=effort)
+            if second and precision == precisions[0]:
+                report = second.heard(report, examined, layer, seed=seed, effort=effort)
             reports.append(strictly(report) if strict else report)
     # Of what only strangers have, what this one lacks goes without saying.
     known = {layer.name for layer in (table if layers or rows else LAYERS)}
@@ -203,7 +210,7 @@ def _examine(
     if all(r.verdict is Verdict.MISSING for r in reports):
         wanted = ", ".join(layer.name for layer in table)
         raise subject.SubjectError(f"{spec} has nothing to examine: none of {wanted}")
-    remarks = tuple(examined.remarks)
+    remarks = (*examined.remarks, *([second.told()] if second else ()))
     held = stored() | (afresh(_rows_of(reports, table), effort, seed) if certify and not rows else {})
     told = {"asked": layers, "remarks": remarks, "certificate": certificate(held, reports, effort)}
     return document(reports, subject=examined.name, seed=seed, oracle=oracle, **told)

@@ -185,6 +185,14 @@ scripts_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Write code that shows each mistake, with NumPy and torch alone, into this folder.",
 )
+oracle_option = click.option(
+    "--oracle",
+    "oracles",
+    type=click.Choice(["torch", "torch,jax"]),
+    default="torch",
+    show_default=True,
+    help="Whose truth: with torch,jax both are asked, and where they disagree it is said who is out.",
+)
 in_process_option = click.option(
     "--in-process", is_flag=True, help="Run a file in this process: for your own code, with a debugger, say."
 )

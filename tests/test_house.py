@@ -18,6 +18,7 @@ FLOORS = (
     "subjects",
     "sandbox",
     "exam",
+    "second",
     "report",
     "bank",
     "api",

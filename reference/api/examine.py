@@ -14,6 +14,7 @@ from scratchproof.exam.exam import EFFORTS
 from scratchproof.exam.exam import Report as Sitting
 from scratchproof.extras import needed
 from scratchproof.progress import progress
+from scratchproof.second.opinion import Second
 from scratchproof.signature import parameters_of
 from scratchproof.subjects.callables import CallableSubject, framework_of
 from scratchproof.table.layers import Layer
@@ -36,6 +37,7 @@ def examine(
     stored: str = "all",
     modes: Sequence[str] = (),
     framework: str = "",
+    oracle: Callable[..., Any] | None = None,
     device: str = "",
     effort: str = "normal",
     seed: int = 0,
@@ -55,6 +57,8 @@ def examine(
     modes: what is examined beside the gradients, of a torch or JAX callable: "forward" (jvp), "second" (the gradients
         as a function of its own).
     framework: "torch", "jax" or "numpy" where calling the subject should not find it out.
+    oracle: the same in JAX, called as the subject is: asked beside `truth`, and where the two disagree the report says
+        who is out.
     effort: "quick" for random inputs without corner cases, "thorough" for more of everything.
     device: where a torch subject's tensors are: that of the inputs unless said.
     data, batched, constant, kink, slips, corners, stored: see `row`.
@@ -99,16 +103,24 @@ def examine(
     asked = [(examined, layer)]
     for mode in (MODES[name] for name in modes):
         asked.append((mode.subject(examined, layer, mode_row := mode.row(layer)), mode_row))
-    return Report(subject=layer.name, seed=seed, sittings=tuple(_sittings(asked, precisions, effort, seed)))
+    second = None if oracle is None else Second(rows={layer.name: oracle})
+    return Report(subject=layer.name, seed=seed, sittings=tuple(_sittings(asked, precisions, effort, seed, second)))
 
 
 def _sittings(
-    asked: Sequence[tuple[CallableSubject, Layer]], precisions: Sequence[str], effort: str, seed: int
+    asked: Sequence[tuple[CallableSubject, Layer]],
+    precisions: Sequence[str],
+    effort: str,
+    seed: int,
+    second: Second | None,
 ) -> Iterator[Sitting]:
     with progress(f"examining {asked[0][1].name}") as advance:
         for done, ((examined, layer), precision) in enumerate(product(asked, precisions)):
             advance(done, len(asked) * len(precisions))
-            yield checks.examine(examined, layer, precision, effort=effort, seed=seed)
+            sitting = checks.examine(examined, layer, precision, effort=effort, seed=seed)
+            if second and done == 0:
+                sitting = second.heard(sitting, examined, layer, effort=effort, seed=seed)
+            yield sitting
 
 
 def _known(named: Sequence[str], all_of_them: Mapping[str, Any], what: str) -> None:
