@@ -13,7 +13,7 @@ from torch import Tensor
 from scratchproof.table.expressions import Rng, Sampler
 from scratchproof.table.layer import Case, Layer, Shapes
 from scratchproof.table.slips import rules
-from scratchproof.vjp import Inputs
+from scratchproof.vjp import Expression, Inputs
 
 
 def sgd(w: Tensor, dw: Tensor, *, learning_rate: float = 1e-2) -> Tensor:
@@ -38,39 +38,29 @@ def rmsprop(
     return torch.stack(found)
 
 
-def adam(
-    w: Tensor,
-    dw: Tensor,
-    *,
-    learning_rate: float = 1e-3,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-) -> Tensor:
-    return _adam(w, dw, learning_rate, beta1, beta2, epsilon, first=1)
+def _adam_from(first: int) -> Expression:
+    """Adam whose steps are counted from `first`: from 1 in torch and in algorithm 1."""
+
+    def adam(
+        w: Tensor,
+        dw: Tensor,
+        *,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> Tensor:
+        m, v, found = torch.zeros_like(w), torch.zeros_like(w), []
+        for t, step in enumerate(dw, start=first):
+            m = beta1 * m + (1 - beta1) * step
+            v = beta2 * v + (1 - beta2) * step * step
+            found.append(w := w - learning_rate * (m / (1 - beta1**t)) / ((v / (1 - beta2**t)).sqrt() + epsilon))
+        return torch.stack(found)
+
+    return adam
 
 
-def adam_from_two(
-    w: Tensor,
-    dw: Tensor,
-    *,
-    learning_rate: float = 1e-3,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-) -> Tensor:
-    return _adam(w, dw, learning_rate, beta1, beta2, epsilon, first=2)
-
-
-def _adam(
-    w: Tensor, dw: Tensor, learning_rate: float, beta1: float, beta2: float, epsilon: float, first: int
-) -> Tensor:
-    m, v, found = torch.zeros_like(w), torch.zeros_like(w), []
-    for t, step in enumerate(dw, start=first):
-        m = beta1 * m + (1 - beta1) * step
-        v = beta2 * v + (1 - beta2) * step * step
-        found.append(w := w - learning_rate * (m / (1 - beta1**t)) / ((v / (1 - beta2**t)).sqrt() + epsilon))
-    return torch.stack(found)
+adam, adam_from_two = _adam_from(1), _adam_from(2)
 
 
 def _positive(name: str) -> tuple[dict[str, Any], ...]:
