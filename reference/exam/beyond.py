@@ -52,23 +52,41 @@ def check_shapes(exam: Exam) -> Iterator[Result]:
         found = _told(exam, trial)
         if any(r.verdict is not Verdict.PASS for r in found):
             assert isinstance(trial, RoughTrial)
-            yield from _shrunk(exam, shapes, trial.sizes, found)
+            yield from _shrunk(exam, shapes, trial, found)
             return
         yield from found[:1] or [Result(check="shapes", case=trial.name, quantity="")]
 
 
 def drawn(shapes: Shapes, seed: int, count: int) -> list[Sizes]:
-    """As many sets of sizes, chosen so that all that is notable occurs among them; the same for the same seed."""
+    """As many sets of sizes, the same for the same seed: chosen so that all that is notable occurs among them.
+
+    Of those that show as much, the one with the most pairs of sizes that have not met.
+    """
     rng = random.Random(seed)
     pool = [sizes for sizes in (_sizes(shapes, rng) for _ in range(CANDIDATES)) if shapes.legal(**sizes)]
-    met = [{name for name, told in shapes.notable.items() if told(**sizes)} for sizes in pool]
-    unmet = set(shapes.notable)
-    chosen: list[Sizes] = []
-    while pool and len(chosen) < count:
-        best = max(range(len(pool)), key=lambda i: len(met[i] & unmet))
-        unmet -= met.pop(best)
-        chosen.append(pool.pop(best))
-    return chosen
+    if not pool:
+        return []
+    met = np.array([[told(**sizes) for told in shapes.notable.values()] for sizes in pool], bool)
+    pairs = _pairs_of(pool)
+    unmet, unseen = np.ones(met.shape[1]), np.ones(pairs.max(initial=0) + 1)
+    chosen: list[int] = []
+    for _ in range(min(count, len(pool))):
+        found = met @ unmet + unseen[pairs].sum(axis=1) / (pairs.shape[1] + 1)
+        found[chosen] = -1
+        best = int(found.argmax())
+        unmet[met[best]], unseen[pairs[best]] = 0, 0
+        chosen.append(best)
+    return [pool[i] for i in chosen]
+
+
+def _pairs_of(pool: Sequence[Sizes]) -> Array:
+    """For each set of sizes a number for each two of them; the same number for the same two."""
+    sizes = np.array([list(sizes.values()) for sizes in pool])
+    base = int(sizes.max(initial=0)) + 1
+    first, second = np.triu_indices(sizes.shape[1], 1)
+    letters = np.arange(len(first)) * base * base
+    numbers = letters + sizes[:, first] * base + sizes[:, second]
+    return np.unique(numbers, return_inverse=True)[1].reshape(numbers.shape)
 
 
 def _sizes(shapes: Shapes, rng: random.Random) -> Sizes:
@@ -80,20 +98,39 @@ def _sizes(shapes: Shapes, rng: random.Random) -> Sizes:
     return {letter: sizes[letter] for letter in shapes.letters}
 
 
-def _trials(exam: Exam, shapes: Shapes, chosen: Sequence[Sizes]) -> Iterator[Trial]:
+def _trials(
+    exam: Exam, shapes: Shapes, chosen: Sequence[Sizes], settings: Mapping[str, float] | None = None
+) -> Iterator[Trial]:
+    """The trials of these sizes, with the settings given or drawn."""
+    rng = exam.rng("settings")
     for sizes in chosen:
-        case = shapes.case(sizes)
+        drawn = {name: values[int(rng.integers(len(values)))] for name, values in shapes.settings.items()}
+        case = shapes.case(sizes, drawn if settings is None else settings)
+        inputs = case.inputs(exam.rng(case.name))
+        integers = _integers(inputs)
         yield RoughTrial(
             layer=exam.layer,
             case=case,
-            name=case.name,
+            name=", ".join([case.name, *(f"{name} of {dtype}" for name, dtype in integers.items())]),
             precision=exam.precision,
-            inputs=exam.precision.rounded(case.inputs(exam.rng(case.name))),
+            inputs=exam.precision.rounded(inputs),
             seed=exam.seed,
             device=exam.device,
             pulls=1,
             sizes=sizes,
+            integers=integers,
+            settings={name: case.options[name] for name in shapes.settings},
         )
+
+
+def _integers(inputs: Inputs) -> dict[str, str]:
+    """An integer type for each input of whole numbers, chosen by their sum among those that hold them."""
+    types: dict[str, str] = {}
+    for name, value in inputs.items():
+        if value.dtype.kind == "i" and value.size:
+            fit = [dtype for dtype in ("int64", *LABELS) if value.min() >= 0 and value.max() <= np.iinfo(dtype).max]
+            types[name] = (fit or ["int64"])[int(value.sum()) % max(len(fit), 1)]
+    return types
 
 
 def _wrong(exam: Exam, trial: Trial) -> list[Result]:
@@ -111,9 +148,9 @@ def _refused(result: Result) -> Result:
     return replace(result, verdict=Verdict.PASS, severity=Severity.CONVENTION)
 
 
-def _shrunk(exam: Exam, shapes: Shapes, sizes: Sizes, found: list[Result]) -> list[Result]:
+def _shrunk(exam: Exam, shapes: Shapes, trial: "RoughTrial", found: list[Result]) -> list[Result]:
     """What is wrong with the smallest sizes that are wrong too, as far as a few attempts find them."""
-    attempts = 0
+    attempts, sizes = 0, trial.sizes
     for letters in [*((letter,) for letter in shapes.letters), *combinations(shapes.letters, 2)]:
         if len({sizes[letter] for letter in letters}) > 1:
             continue  # two are made smaller together only where they are equal
@@ -121,8 +158,8 @@ def _shrunk(exam: Exam, shapes: Shapes, sizes: Sizes, found: list[Result]) -> li
             candidate = {**sizes, **dict.fromkeys(letters, smaller)}
             if attempts < SHRINKS and shapes.legal(**candidate):
                 attempts += 1
-                (trial,) = _trials(exam, shapes, [candidate])
-                if wrong := _wrong(exam, trial):
+                (smaller_trial,) = _trials(exam, shapes, [candidate], trial.settings)
+                if wrong := _wrong(exam, smaller_trial):
                     sizes, found = candidate, wrong
                     break
     return found
@@ -135,10 +172,17 @@ class RoughTrial(Trial):
     A disturbed run errs in every operation by half to all of what is allowed there, so its farthest element stands
     for all of them; sixteen times that is still 10⁶ below what a wrong formula does.
 
-    sizes: by letter, of which it is made.
+    sizes: by letter, of which it is made. settings: the options drawn with them.
+    integers: the type in which whole numbers are handed over, by name.
     """
 
     sizes: Sizes = field(default_factory=dict)
+    integers: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+    def given(self) -> Inputs:
+        handed = super().given()
+        return handed | {name: handed[name].astype(dtype) for name, dtype in self.integers.items()}
 
     @cached_property
     def tolerances(self) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:

@@ -32,7 +32,7 @@ from scratchproof.oracle.tolerance import COARSE_UNIT
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, guarded, said, telling
 from scratchproof.subjects.subject import ContractError, Subject, Unimplemented, Unsupported
 from scratchproof.table.layers import Layer
-from scratchproof.vjp import PRECISIONS, Array, Gradients, Outputs, answer
+from scratchproof.vjp import PRECISIONS, Array, Gradients, Outputs, Precision, answer
 
 Check = Callable[[Exam], Iterator[Result]]
 LAST = (Verdict.CRASH, Verdict.TIMEOUT, Verdict.UNIMPLEMENTED)  # after these there is nothing to put to further checks
@@ -202,14 +202,17 @@ def check_aliases(exam: Exam) -> Iterator[Result]:
 
 
 def check_linear(exam: Exam) -> Iterator[Result]:
-    """The pullback is linear: zero for zero, -2 times for -2 times, and the sum for a sum of cotangents."""
+    """The pullback is linear: zero for zero, so many times for so many times, and the sum for a sum of cotangents.
+
+    Far larger and far smaller ones show what is clipped, and what is taken for zero.
+    """
     trial = exam.trials[0]
     if not trial.cotangents:
         return
     _, of_grads = trial.tolerances
     _, pullback = exam.function(trial)(**trial.given())
     of_u, of_v = (pullback(_copied(dout)) for dout in trial.given_cotangents())
-    for what, (a, b) in PROBES.items():
+    for what, (a, b) in _probes(exam.precision).items():
         mixed, lost = _mixed(trial, a, b)
         found = pullback(mixed)
         for name, of_first in of_grads[0].items():
@@ -233,10 +236,13 @@ def _reshaped(exam: Exam, trial: Trial, name: str) -> Result:
     return exam.result("linear", trial, f"d{name}", verdict=Verdict.FAIL, **fields)
 
 
-PROBES = {"the zero cotangent": (0, 0), "-2 times a cotangent": (-2, 0), "a sum of cotangents": (1, 1)}
+def _probes(precision: Precision) -> dict[str, tuple[float, float]]:
+    power = 20 if precision.largest > 2.0**40 else 5  # a power of two is exact in every format that can hold it
+    asked = {"the zero cotangent": (0.0, 0.0), "-2 times a cotangent": (-2.0, 0.0), "a sum of cotangents": (1.0, 1.0)}
+    return asked | {f"2**{k} times a cotangent": (2.0**k, 0.0) for k in (power, -power)}
 
 
-def _mixed(trial: Trial, a: int, b: int) -> tuple[Outputs, Gradients]:
+def _mixed(trial: Trial, a: float, b: float) -> tuple[Outputs, Gradients]:
     """The cotangent a u + b v as the format holds it, and the gradients of what was lost in rounding it."""
     u, v = trial.cotangents
     exact = {name: a * u[name] + b * v[name] for name in u}

@@ -26,6 +26,20 @@ def integers(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.
     return {**inputs, layer.data: rng.integers(-2, 3, size=inputs[layer.data].shape).astype(np.float64)}
 
 
+def sparse(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Exact zeros among the numbers of every input, the first one of each; of the data a whole row too.
+
+    A gamma of zero cannot be divided by; a step without a gradient still has its momentum.
+    """
+    found = dict(inputs)
+    for name, value in inputs.items():
+        if value.dtype.kind == "f" and name not in layer.constant:
+            found[name] = value * (rng.random(value.shape) >= 0.3)
+            found[name].flat[:1] = 0
+    found[layer.data][1:2] = 0
+    return found
+
+
 def huge(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     """Data around +-1e4, as logits after divergence have: exp overflows unless it is shifted.
 
@@ -138,6 +152,7 @@ ORDINARY = Corner()
 CORNERS: dict[str, Corner] = {
     "zeros": Corner(inputs=zeros),
     "integers": Corner(inputs=integers),
+    "sparse": Corner(inputs=sparse),
     "huge": Corner(inputs=huge, overflows=True),
     "one huge row": Corner(inputs=one_huge_row, overflows=True),
     "offset": Corner(inputs=offset),

@@ -1,9 +1,10 @@
 """Kinks: where a layer has no derivative, any subgradient is right, and the declared one is a convention.
 
 Whether a gradient found at a kink is *a* subgradient is decided by sampling: the oracle's gradients at points
-moved off the kink by a hair, in every direction, span the set of valid ones (Clarke's generalised gradient). An
-element must lie between the smallest and the largest of them, and so must the gradient's total: a tied maximum
-may send its gradient to any one of the tied, or share it out, but not send it to all of them.
+moved off the kink by a hair, in every direction, span the set of valid ones (Clarke's generalised gradient). A hair
+is small beside the largest number there, so that tiny ones stay on their side. An element must lie between the
+smallest and the largest of the gradients, and so must the gradient's total: a tied maximum may send its gradient
+to any one of the tied, or share it out, but not send it to all of them.
 """
 
 from dataclasses import dataclass
@@ -49,5 +50,6 @@ def subgradients(layer: Layer, case: Case, inputs: Inputs, name: str, dout: Outp
 
 
 def _nudges(x: Array, rng: np.random.Generator) -> list[Array]:
-    together = [np.full_like(x, NUDGE), np.full_like(x, -NUDGE)]
-    return together + [NUDGE * rng.standard_normal(x.shape) for _ in range(SAMPLES)]
+    hair = NUDGE * (np.abs(x).max(initial=0.0) or 1.0)
+    together = [np.full_like(x, hair), np.full_like(x, -hair)]
+    return together + [hair * rng.standard_normal(x.shape) for _ in range(SAMPLES)]

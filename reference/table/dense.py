@@ -13,7 +13,7 @@ from scratchproof.table.layer import ELEMENTWISE, Case, Layer, Shapes
 from scratchproof.table.slips import dense
 
 
-def _any_rank(sampler: Callable[[tuple[int, ...]], Sampler]) -> Shapes:
+def _any_rank(sampler: Callable[[tuple[int, ...]], Sampler], **settings: tuple[float, ...]) -> Shapes:
     """Shapes for what works element by element, from one axis to five."""
     return Shapes(
         letters={
@@ -25,6 +25,7 @@ def _any_rank(sampler: Callable[[tuple[int, ...]], Sampler]) -> Shapes:
             "d": (2, 3),
         },
         inputs=lambda rank, **sizes: sampler(tuple(sizes.values())[:rank]),
+        settings=settings,
         legal=lambda rank, **sizes: math.prod(tuple(sizes.values())[:rank]) <= 4000,
         notable={
             "one axis": lambda rank, **_: rank == 1,
@@ -39,7 +40,7 @@ def _any_rank(sampler: Callable[[tuple[int, ...]], Sampler]) -> Shapes:
 AFFINE_SHAPES = Shapes(
     letters={
         "rank": (1, 2, 3, 4),
-        "N": (1, 2, 3, 7, 130),
+        "N": (1, 2, 3, 7, 300),
         "a": (1, 2, 5, 7, 1100),
         "b": (1, 2, 3),
         "c": (1, 2),
@@ -55,7 +56,7 @@ AFFINE_SHAPES = Shapes(
         "one output": lambda N, M, **_: N > 1 and M == 1,
         "one row": lambda N, M, **_: N == 1 and M > 1,
         "more outputs than features": lambda rank, a, M, **_: rank == 1 and M > a > 1,
-        "many rows": lambda N, **_: N > 100,
+        "many rows": lambda N, **_: N > 256,
         "more than a thousand features": lambda a, **_: a > 1000,
         "x of two axes": lambda rank, **_: rank == 1,
         "x of three axes": lambda rank, a, b, **_: rank == 2 and a > 1 < b,
@@ -93,7 +94,7 @@ DENSE: tuple[Layer, ...] = (
             Case(name="long sums", inputs=normal(x=(3, 600), w=(600, 4), b=(4,))),
         ),
         analytic=True,
-        corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        corners=("zeros", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         shapes=AFFINE_SHAPES,
         slips=dense.AFFINE,
         errors={"w with a row too few": no_last_feature},
@@ -114,6 +115,7 @@ DENSE: tuple[Layer, ...] = (
             Case(name="slope 0.2", inputs=normal(x=(6, 7)), options={"negative_slope": 0.2}),
         ),
         kink="leaky_relu'(0) = the negative slope, as torch has it",
+        shapes=_any_rank(lambda shape: normal(x=shape), negative_slope=(0.01, 0.0, 0.3, 0.9)),
         slips=dense.LEAKY_RELU,
     ),
     _elementwise(
@@ -161,10 +163,10 @@ DENSE: tuple[Layer, ...] = (
             Case(name="keep 0.5", inputs=masked((6, 7))),
         ),
         batched=("x", "mask"),
-        shapes=_any_rank(masked),
+        shapes=_any_rank(masked, p=(0.5, 0.1, 0.9, 1.0)),
         slips=dense.DROPOUT,
         analytic=True,
-        corners=("zeros", "huge", "tiny", "one row", "empty"),
+        corners=("zeros", "sparse", "huge", "tiny", "one row", "empty"),
     ),
     _without_dx(name="affine.need_dx", of="affine", torch=_affine),
     _without_dx(name="affine_relu.need_dx", of="affine_relu", torch=lambda x, w, b: F.relu(_affine(x, w, b))),

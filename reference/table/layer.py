@@ -15,7 +15,7 @@ from scratchproof.signature import Signature
 from scratchproof.table.expressions import Sampler
 from scratchproof.vjp import Expression, Inputs
 
-ELEMENTWISE = ("zeros", "integers", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities")
+ELEMENTWISE = ("zeros", "integers", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +32,21 @@ class Shapes:
     """Which shapes and options a layer must take beside its named cases: sizes by letter, and what they make.
 
     letters: the sizes that each letter may have. inputs, options: what a set of sizes makes, by keyword.
+    settings: further options, which any sizes go with: the values that each may have.
     legal: whether the sizes fit together. notable: what must occur among the shapes drawn, as far as can be.
     """
 
     letters: Mapping[str, Sequence[int]]
     inputs: Callable[..., Sampler]
     options: Callable[..., Mapping[str, Any]] = lambda **_: {}
+    settings: Mapping[str, Sequence[float]] = field(default_factory=dict)
     legal: Callable[..., bool] = lambda **_: True
     notable: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
 
-    def case(self, sizes: Mapping[str, int]) -> Case:
-        name = ", ".join(f"{letter} {size}" for letter, size in sizes.items())
-        return Case(name=name, inputs=self.inputs(**sizes), options=self.options(**sizes))
+    def case(self, sizes: Mapping[str, int], settings: Mapping[str, float] | None = None) -> Case:
+        settings = settings or {}
+        name = ", ".join(f"{letter} {size}" for letter, size in {**sizes, **settings}.items())
+        return Case(name=name, inputs=self.inputs(**sizes), options={**self.options(**sizes), **settings})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

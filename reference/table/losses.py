@@ -28,7 +28,7 @@ _loss = partial(
     corners=_CORNERS,
 )
 _SCORES = Shapes(
-    letters={"N": (1, 2, 3, 7, 130, 1030), "C": (2, 3, 7, 10, 12, 130, 1030)},
+    letters={"N": (1, 2, 3, 7, 300, 1030), "C": (2, 3, 7, 10, 12, 130, 1030)},
     inputs=lambda N, C: scores_and_labels(N, C),
     legal=lambda N, C: N * C <= 8000,
     notable={

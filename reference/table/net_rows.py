@@ -1,6 +1,7 @@
 """Rows of the table: whole nets, as a VJP in every parameter; and what else is asked of a net."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,14 @@ def _conv_net_sizes(inputs: Inputs) -> tuple[Any, ...]:
     return (inputs["X"].shape[1:], *inputs["W1"].shape[::2], *inputs["W3"].shape)
 
 
+def _linear_inputs(N: int, D: int, C: int) -> Sampler:
+    return net_inputs((N, D), C, W=(D, C), b=(C,))
+
+
+def _two_layer_inputs(N: int, D: int, H: int, C: int) -> Sampler:
+    return net_inputs((N, D), C, W1=(D, H), b1=(H,), W2=(H, C), b2=(C,))
+
+
 def _conv_net_inputs(*, N: int, C: int, H: int, W: int, F: int, K: int, hidden: int, classes: int) -> Sampler:
     pooled = F * (H // 2) * (W // 2)
     params = {"W1": (F, C, K, K), "b1": (F,), "W2": (pooled, hidden), "b2": (hidden,)}
@@ -69,17 +78,75 @@ _net_row = partial(
 _predict = partial(Layer, kind="predict", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
 _start = partial(Layer, kind="start", torch=lambda *params, **_: torch.cat([p.flatten() for p in params]))
 _linear = partial(_net_row, scores=net_scores("linear", *_LINEAR), sizes=_linear_sizes)
+_REGS = (0.0, 0.3, 2.5)
 _NET_NOTABLE: dict[str, Callable[..., bool]] = {
     "N = D": lambda N, D, **_: N == D > 1,
     "D = H": lambda D, H, **_: D == H > 1,
     "H = C": lambda H, C, **_: H == C,
     "one row": lambda N, **_: N == 1,
-    "many rows": lambda N, **_: N > 100,
+    "many rows": lambda N, **_: N > 256,
     "one hidden unit": lambda H, **_: H == 1,
     "more hidden units than features": lambda H, D, **_: H > D > 1,
     "ten classes": lambda C, **_: C == 10,
     "more than a thousand features": lambda D, **_: D > 1000,
 }
+_TWO_LAYER_SHAPES = Shapes(
+    letters={"N": (1, 2, 3, 300), "D": (1, 2, 5, 7, 1030), "H": (1, 2, 5, 40), "C": (2, 3, 10, 12)},
+    inputs=_two_layer_inputs,
+    settings={"reg": _REGS},
+    legal=lambda N, D, **_: N * D <= 4000,
+    notable=_NET_NOTABLE,
+)
+_LINEAR_SHAPES = Shapes(
+    letters={"N": (1, 2, 3, 300), "D": (1, 2, 5, 7, 1030), "C": (2, 3, 10, 12)},
+    inputs=_linear_inputs,
+    options=lambda D, **_: {"loss": ("softmax", "svm")[D % 2]},
+    settings={"reg": _REGS},
+    legal=lambda N, D, **_: N * D <= 4000,
+    notable={
+        "N = D": lambda N, D, **_: N == D > 1,
+        "D = C": lambda D, C, **_: D == C,
+        "one row": lambda N, **_: N == 1,
+        "many rows": lambda N, **_: N > 256,
+        "ten classes": lambda C, **_: C == 10,
+        "more than a thousand features": lambda D, **_: D > 1000,
+    },
+)
+_XOR_SHAPES = Shapes(
+    letters={"N": (1, 2, 3, 300), "H": (1, 2, 5, 40)},
+    inputs=lambda N, H: net_inputs((N, 2), 2, W1=(2, H), b1=(H,), W2=(H, 1), b2=(1,)),
+    notable={
+        "one row": lambda N, H: N == 1,
+        "many rows": lambda N, H: N > 256,
+        "one hidden unit": lambda N, H: H == 1,
+        "two hidden units": lambda N, H: H == 2 != N,
+    },
+)
+_CONV_NET_SHAPES = Shapes(
+    letters={"N": (1, 2, 5), "C": (1, 2, 3), "H": (2, 3, 4, 5), "W": (2, 3, 4, 7)}
+    | {"F": (1, 2, 4), "K": (1, 3, 5), "hidden": (1, 3, 6), "classes": (2, 3, 10)},
+    inputs=_conv_net_inputs,
+    settings={"reg": _REGS},
+    notable={
+        "H = W": lambda H, W, **_: H == W > 2,
+        "odd rows": lambda H, W, **_: H % 2 == 1 > W % 2,
+        "odd columns": lambda H, W, **_: W % 2 == 1 > H % 2,
+        "filters of one pixel": lambda K, **_: K == 1,
+        "filters larger than the image": lambda K, H, W, **_: max(H, W) < K,
+        "one channel": lambda C, **_: C == 1,
+        "one filter": lambda F, **_: F == 1,
+        "ten classes": lambda classes, **_: classes == 10,
+        "one row": lambda N, **_: N == 1,
+    },
+)
+
+
+_IMAGES = _conv_net_inputs(N=4, C=2, H=6, W=8, F=3, K=3, hidden=7, classes=5)
+
+
+def _sizes_alone(shapes: Shapes) -> Shapes:
+    return replace(shapes, options=lambda **_: {}, settings={})
+
 
 NETS: tuple[Layer, ...] = (
     Layer(
@@ -113,20 +180,10 @@ NETS: tuple[Layer, ...] = (
         scores=net_scores("two_layer", *_TWO_LAYER),
         slips=nets.SHARED,
         sizes=_two_layer_sizes,
-        shapes=Shapes(
-            letters={"N": (1, 2, 3, 130), "D": (1, 2, 5, 7, 1030), "H": (1, 2, 5, 40), "C": (2, 3, 10, 12)},
-            inputs=lambda N, D, H, C: net_inputs((N, D), C, W1=(D, H), b1=(H,), W2=(H, C), b2=(C,)),
-            options=lambda N, **_: {"reg": 0.1 * (N % 3)},
-            legal=lambda N, D, **_: N * D <= 4000,
-            notable=_NET_NOTABLE,
-        ),
+        shapes=_TWO_LAYER_SHAPES,
         cases=(
-            Case(
-                name="reg 0.3",
-                inputs=net_inputs((9, 11), 3, W1=(11, 5), b1=(5,), W2=(5, 3), b2=(3,)),
-                options={"reg": 0.3},
-            ),
-            Case(name="reg 0", inputs=net_inputs((9, 11), 3, W1=(11, 5), b1=(5,), W2=(5, 3), b2=(3,))),
+            Case(name="reg 0.3", inputs=_two_layer_inputs(9, 11, 5, 3), options={"reg": 0.3}),
+            Case(name="reg 0", inputs=_two_layer_inputs(9, 11, 5, 3)),
         ),
     ),
     _linear(
@@ -134,24 +191,11 @@ NETS: tuple[Layer, ...] = (
         torch=net_loss("linear", "X", "y", "W", "b"),
         conventions=without_half(net_loss("linear", "X", "y", "W", "b")),
         slips=nets.LINEAR,
-        shapes=Shapes(
-            letters={"N": (1, 2, 3, 130), "D": (1, 2, 5, 7, 1030), "C": (2, 3, 10, 12)},
-            inputs=lambda N, D, C: net_inputs((N, D), C, W=(D, C), b=(C,)),
-            options=lambda N, D, **_: {"reg": 0.1 * (N % 3), "loss": ("softmax", "svm")[D % 2]},
-            legal=lambda N, D, **_: N * D <= 4000,
-            notable={
-                "N = D": lambda N, D, **_: N == D > 1,
-                "D = C": lambda D, C, **_: D == C,
-                "one row": lambda N, **_: N == 1,
-                "many rows": lambda N, **_: N > 100,
-                "ten classes": lambda C, **_: C == 10,
-                "more than a thousand features": lambda D, **_: D > 1000,
-            },
-        ),
+        shapes=_LINEAR_SHAPES,
         cases=(
-            Case(name="softmax", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)), options={"reg": 0.3}),
-            Case(name="defaults", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,))),
-            Case(name="svm", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,)), options={"reg": 0.3, "loss": "svm"}),
+            Case(name="softmax", inputs=_linear_inputs(9, 7, 4), options={"reg": 0.3}),
+            Case(name="defaults", inputs=_linear_inputs(9, 7, 4)),
+            Case(name="svm", inputs=_linear_inputs(9, 7, 4), options={"reg": 0.3, "loss": "svm"}),
         ),
     ),
     _net_row(
@@ -160,16 +204,7 @@ NETS: tuple[Layer, ...] = (
         scores=net_scores("xor", *_TWO_LAYER),
         slips=nets.XOR,
         sizes=_xor_sizes,
-        shapes=Shapes(
-            letters={"N": (1, 2, 3, 130), "H": (1, 2, 5, 40)},
-            inputs=lambda N, H: net_inputs((N, 2), 2, W1=(2, H), b1=(H,), W2=(H, 1), b2=(1,)),
-            notable={
-                "one row": lambda N, H: N == 1,
-                "many rows": lambda N, H: N > 100,
-                "one hidden unit": lambda N, H: H == 1,
-                "two hidden units": lambda N, H: H == 2 != N,
-            },
-        ),
+        shapes=_XOR_SHAPES,
         cases=(Case(name="two inputs", inputs=net_inputs((9, 2), 2, W1=(2, 5), b1=(5,), W2=(5, 1), b2=(1,))),),
     ),
     _net_row(
@@ -180,49 +215,30 @@ NETS: tuple[Layer, ...] = (
         leftovers=lambda inputs, _: any(size % 2 for size in inputs["X"].shape[2:]),
         scores=net_scores("convnet", *_THREE_LAYER),
         sizes=_conv_net_sizes,
-        shapes=Shapes(
-            letters={"N": (1, 2, 5), "C": (1, 2, 3), "H": (2, 3, 4, 5), "W": (2, 3, 4, 7)}
-            | {"F": (1, 2, 4), "K": (1, 3, 5), "hidden": (1, 3, 6), "classes": (2, 3, 10)},
-            inputs=lambda **sizes: _conv_net_inputs(**sizes),
-            options=lambda N, **_: {"reg": 0.1 * N} if N % 2 else {},
-            notable={
-                "H = W": lambda H, W, **_: H == W > 2,
-                "odd rows": lambda H, W, **_: H % 2 == 1 > W % 2,
-                "odd columns": lambda H, W, **_: W % 2 == 1 > H % 2,
-                "filters of one pixel": lambda K, **_: K == 1,
-                "filters larger than the image": lambda K, H, W, **_: max(H, W) < K,
-                "one channel": lambda C, **_: C == 1,
-                "one filter": lambda F, **_: F == 1,
-                "ten classes": lambda classes, **_: classes == 10,
-                "one row": lambda N, **_: N == 1,
-            },
-        ),
-        cases=(
-            Case(
-                name="reg 0.3",
-                inputs=_conv_net_inputs(N=4, C=2, H=6, W=8, F=3, K=3, hidden=7, classes=5),
-                options={"reg": 0.3},
-            ),
-        ),
+        shapes=_CONV_NET_SHAPES,
+        cases=(Case(name="reg 0.3", inputs=_IMAGES, options={"reg": 0.3}),),
     ),
     _predict(
         name="TwoLayerNet.predict",
+        shapes=_sizes_alone(_TWO_LAYER_SHAPES),
         of="TwoLayerNet",
         torch=net_labels("two_layer", *_TWO_LAYER),
         slips=nets.predicted("two_layer", *_TWO_LAYER),
         sizes=_two_layer_sizes,
-        cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 11), 4, W1=(11, 5), b1=(5,), W2=(5, 4), b2=(4,))),),
+        cases=(Case(name="X (N, ...)", inputs=_two_layer_inputs(9, 11, 5, 4)),),
     ),
     _predict(
         name="LinearClassifier.predict",
+        shapes=_sizes_alone(_LINEAR_SHAPES),
         of="LinearClassifier",
         torch=net_labels("linear", *_LINEAR),
         slips=nets.predicted("linear", *_LINEAR),
         sizes=_linear_sizes,
-        cases=(Case(name="X (N, ...)", inputs=net_inputs((9, 7), 4, W=(7, 4), b=(4,))),),
+        cases=(Case(name="X (N, ...)", inputs=_linear_inputs(9, 7, 4)),),
     ),
     _predict(
         name="XorNet.predict",
+        shapes=_sizes_alone(_XOR_SHAPES),
         of="XorNet",
         torch=net_labels("xor", *_TWO_LAYER),
         slips=nets.predicted_bit("xor", *_TWO_LAYER),
@@ -234,11 +250,12 @@ NETS: tuple[Layer, ...] = (
     ),
     _predict(
         name="ConvNet.predict",
+        shapes=_sizes_alone(_CONV_NET_SHAPES),
         of="ConvNet",
         torch=net_labels("convnet", *_THREE_LAYER),
         slips=nets.predicted("convnet", *_THREE_LAYER),
         sizes=_conv_net_sizes,
-        cases=(Case(name="X (N, ...)", inputs=_conv_net_inputs(N=4, C=2, H=6, W=8, F=3, K=3, hidden=7, classes=5)),),
+        cases=(Case(name="X (N, ...)", inputs=_IMAGES),),
     ),
     _start(
         name="TwoLayerNet.start",

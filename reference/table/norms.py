@@ -32,13 +32,15 @@ def _affine(*, x: tuple[int, ...]) -> Sampler:
 
 def _rows(
     inputs: Callable[[int, int], Sampler],
-    rows: Sequence[int] = (2, 3, 7, 130),
+    rows: Sequence[int] = (2, 3, 7, 300),
     features: Sequence[int] = (1, 2, 3, 5, 7, 1100),
+    **settings: tuple[float, ...],
 ) -> Shapes:
     """Shapes of x (N, D)."""
     return Shapes(
         letters={"N": rows, "D": features},
         inputs=inputs,
+        settings=settings,
         legal=lambda N, D: N * D <= 4000,
         notable={
             "N = D": lambda N, D: N == D,
@@ -46,12 +48,13 @@ def _rows(
             "one feature": lambda N, D: D == 1,
             "more features than rows": lambda N, D: D > N > 2,
             "more rows than features": lambda N, D: N > D > 2,
-            "many rows": lambda N, D: N > 100,
+            "many rows": lambda N, D: N > 256,
             "more than a thousand features": lambda N, D: D > 1000,
         },
     )
 
 
+_EPSILONS = (1e-5, 1e-8, 1e-2)
 _EPS = ({"eps": 0.0}, {"eps": -1.0}, {"eps": float("nan")})
 _IMAGES: dict[str, Callable[..., bool]] = {
     "H = W": lambda H, W, **_: H == W > 1,
@@ -97,8 +100,8 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=normal(x=(9, 5), gamma=(5,), beta=(5,)), options={"eps": 0.1}),
         ),
         analytic=True,
-        corners=("zeros", "integers", "offset", "tiny"),
-        shapes=_rows(lambda N, D: _affine(x=(N, D))),
+        corners=("zeros", "integers", "sparse", "offset", "tiny"),
+        shapes=_rows(lambda N, D: _affine(x=(N, D)), eps=_EPSILONS),
         slips=norms.BATCHNORM,
     ),
     Layer(
@@ -109,8 +112,8 @@ NORMS: tuple[Layer, ...] = (
         cases=(Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),),
         constant=("running_mean", "running_var"),
         analytic=True,
-        corners=("zeros", "one row", "empty"),
-        shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta")),
+        corners=("zeros", "sparse", "one row", "empty"),
+        shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta"), eps=_EPSILONS),
         slips={**modes.INFERENCE, **modes.INFERENCE_BACKWARD},
     ),
     Layer(
@@ -123,7 +126,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="x (N, D)", inputs=with_running(9, 5)),
             Case(name="momentum 0.6", inputs=with_running(9, 5), options={"momentum": 0.6}),
         ),
-        shapes=_rows(lambda N, D: with_running(N, D)),
+        shapes=_rows(lambda N, D: with_running(N, D), momentum=(0.9, 0.0, 0.5, 0.99)),
         slips=modes.RUNNING,
     ),
     Layer(
@@ -160,8 +163,18 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=_affine(x=(6, 9)), options={"eps": 0.1}),
         ),
         analytic=True,
-        corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
-        shapes=_rows(lambda N, D: _affine(x=(N, D)), rows=(1, 2, 3, 7, 130)),
+        corners=(
+            "zeros",
+            "integers",
+            "sparse",
+            "offset",
+            "tiny",
+            "one row",
+            "empty",
+            "nonfinite",
+            "nan and infinities",
+        ),
+        shapes=_rows(lambda N, D: _affine(x=(N, D)), rows=(1, 2, 3, 7, 300), eps=_EPSILONS),
         slips=norms.LAYERNORM,
     ),
     Layer(
@@ -176,10 +189,11 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=_affine(x=(3, 4, 2, 5)), options={"eps": 0.1}),
         ),
         analytic=True,
-        corners=("zeros", "integers", "offset", "tiny"),
+        corners=("zeros", "integers", "sparse", "offset", "tiny"),
         shapes=Shapes(
             letters={"N": (1, 2, 3, 7, 40), "C": (1, 2, 3, 7), "H": (1, 2, 3, 5), "W": (1, 2, 3, 5)},
             inputs=lambda N, C, H, W: _affine(x=(N, C, H, W)),
+            settings={"eps": _EPSILONS},
             legal=lambda N, C, H, W: N * H * W > 1 and N * C * H * W <= 2000,
             notable=_IMAGES,
         ),
@@ -198,11 +212,22 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=_affine(x=(3, 6, 4, 5)), options={"groups": 3, "eps": 0.1}),
         ),
         analytic=True,
-        corners=("zeros", "integers", "offset", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        corners=(
+            "zeros",
+            "integers",
+            "sparse",
+            "offset",
+            "tiny",
+            "one row",
+            "empty",
+            "nonfinite",
+            "nan and infinities",
+        ),
         shapes=Shapes(
             letters={"N": (1, 2, 3, 7), "G": (1, 2, 3, 4), "per": (1, 2, 3, 4), "H": (1, 2, 3, 5), "W": (1, 2, 3, 5)},
             inputs=lambda N, G, per, H, W: _affine(x=(N, G * per, H, W)),
             options=lambda G, **_: {"groups": G},
+            settings={"eps": _EPSILONS},
             legal=lambda N, G, per, H, W: per * H * W > 1 and N * G * per * H * W <= 2000,
             notable={
                 "as many groups as channels": lambda G, per, **_: G > 1 and per == 1,

@@ -88,20 +88,30 @@ _rule = partial(
     Layer,
     kind="rule",
     data="dw",
-    corners=("zeros",),
-    shapes=Shapes(
-        letters={"T": (1, 2, 7), "rank": (1, 2, 3, 4), "a": (1, 2, 5, 1030), "b": (1, 3), "c": (2, 3), "d": (1, 2)},
+    corners=("zeros", "sparse"),
+)
+
+
+def _shapes(**settings: tuple[float, ...]) -> Shapes:
+    """Parameters of every rank, over one step and over a hundred."""
+    return Shapes(
+        letters={"T": (1, 2, 7, 110), "rank": (1, 2, 3, 4), "a": (1, 2, 5, 1030)}
+        | {"b": (1, 3), "c": (2, 3), "d": (1, 2)},
         inputs=lambda T, rank, **sizes: _steps(T, tuple(sizes.values())[:rank]),
-        legal=lambda T, rank, a, **_: a <= 5 or rank == 1,
+        legal=lambda T, rank, a, **_: rank == 1 or max(T, a) <= 7,
+        settings=settings,
         notable={
             "one step": lambda T, **_: T == 1,
+            "more than a hundred steps": lambda T, **_: T > 100,
             "a bias": lambda rank, a, **_: rank == 1 < a,
             "one number": lambda rank, a, **_: rank == 1 == a,
             "filters": lambda rank, **_: rank == 4,
             "more than a thousand elements": lambda a, **_: a > 1000,
         },
-    ),
-)
+    )
+
+
+_RATES = (1e-2, 1e-4, 1.0)
 
 RULES: tuple[Layer, ...] = (
     _rule(
@@ -109,6 +119,7 @@ RULES: tuple[Layer, ...] = (
         unfit_options=_RATE,
         torch=sgd,
         slips=rules.SGD,
+        shapes=_shapes(learning_rate=_RATES),
         cases=(
             _DEFAULTS,
             Case(name="rate 0.5", inputs=_steps(4, (3, 2)), options={"learning_rate": 0.5}),
@@ -122,6 +133,7 @@ RULES: tuple[Layer, ...] = (
         unfit_options=(*_RATE, *_share("momentum")),
         torch=sgd_momentum,
         slips=rules.SGD_MOMENTUM,
+        shapes=_shapes(learning_rate=_RATES, momentum=(0.9, 0.0, 0.5, 0.99)),
         cases=(
             _DEFAULTS,
             Case(
@@ -137,6 +149,7 @@ RULES: tuple[Layer, ...] = (
         unfit_options=(*_RATE, *_share("decay_rate"), *_positive("epsilon")),
         torch=rmsprop,
         slips=rules.RMSPROP,
+        shapes=_shapes(learning_rate=_RATES, decay_rate=(0.99, 0.5, 0.9), epsilon=(1e-8, 1e-3)),
         cases=(
             _DEFAULTS,
             Case(
@@ -153,6 +166,7 @@ RULES: tuple[Layer, ...] = (
         unfit_options=(*_RATE, *_share("beta1"), *_share("beta2"), *_positive("epsilon")),
         torch=adam,
         slips=rules.ADAM,
+        shapes=_shapes(learning_rate=_RATES, beta1=(0.9, 0.0, 0.99), beta2=(0.999, 0.9), epsilon=(1e-8, 1e-3)),
         conventions={"the first step counts as the second: t begins at 1 and is incremented before use": adam_from_two},
         cases=(
             _DEFAULTS,

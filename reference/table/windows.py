@@ -117,7 +117,7 @@ WINDOWS: tuple[Layer, ...] = (
             ),
         ),
         analytic=True,
-        corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        corners=("zeros", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         shapes=_CONV_SHAPES,
         slips=windows.CONV,
         errors={"w for another number of channels": lambda inputs: {**inputs, "w": inputs["w"][:, :-1]}},
@@ -153,7 +153,7 @@ WINDOWS: tuple[Layer, ...] = (
         ),
         shapes=_POOL_SHAPES,
         kink="of equal maxima the first in the window gets the gradient, as torch has it",
-        corners=("zeros", "integers", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        corners=("zeros", "integers", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         slips=windows.MAX_POOL,
     ),
     Layer(
@@ -168,7 +168,7 @@ WINDOWS: tuple[Layer, ...] = (
         shapes=_POOL_SHAPES,
         slips=windows.AVG_POOL,
         analytic=True,
-        corners=("zeros", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        corners=("zeros", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
     ),
     Layer(
         name="conv.need_dx",
