@@ -25,6 +25,7 @@ from scratchproof.table.layers import Shapes
 from scratchproof.vjp import Answer, Array, Inputs, Outputs
 
 CANDIDATES = 500  # sets of sizes among which those are sought that are notable
+USUAL = 6  # letters: a row of more is asked in proportion
 COINCIDENCE = 0.35  # how often a size is copied from another letter
 SHRINKS = 60  # attempts to find a smaller shape that fails too
 ROUGHLY = 16.0
@@ -48,7 +49,8 @@ def check_shapes(exam: Exam) -> Iterator[Result]:
     if shapes is None or exam.found_wrong or (exam.precision.name != "float64" and not exam.effort.everywhere):
         return
     seed = int(exam.rng("shapes").integers(2**32))
-    for trial in exam.drawn_once("shapes", lambda: _trials(exam, shapes, drawn(shapes, seed, exam.effort.shapes))):
+    count = exam.effort.shapes * max(len(shapes.letters), USUAL) // USUAL
+    for trial in exam.drawn_once("shapes", lambda: _trials(exam, shapes, drawn(shapes, seed, count))):
         found = _told(exam, trial)
         if any(r.verdict is not Verdict.PASS for r in found):
             assert isinstance(trial, RoughTrial)

@@ -300,12 +300,9 @@ NETS: tuple[Layer, ...] = (
     _start(
         name="XorNet.start",
         unfit={
-            "no hidden units": lambda inputs: {
-                "W1": inputs["W1"][:, :0],
-                "b1": inputs["b1"][:0],
-                "W2": inputs["W2"][:0],
-                "b2": inputs["b2"],
-            }
+            "no hidden units": lambda inputs: (
+                inputs | {"W1": inputs["W1"][:, :0], "b1": inputs["b1"][:0], "W2": inputs["W2"][:0]}
+            )
         },
         of="XorNet",
         sizes=_xor_sizes,

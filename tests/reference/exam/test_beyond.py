@@ -1,5 +1,7 @@
 """Other shapes, orders of calls and of memory: right code passes, what is wrong only sometimes is caught and named."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,52 @@ def wrong_where(condition):
 def test_what_is_wrong_for_some_shapes_is_caught_and_shrunk(condition, smallest):
     finding = told("conv", "shapes", conv_forward=wrong_where(condition))
     assert smallest in finding.case
+
+
+def test_every_two_letters_meet_in_many_sizes():
+    shapes = row("conv").shapes
+    met = {frozenset(pair) for sizes in drawn(shapes, 0, 24) for pair in combinations(sizes.items(), 2)}
+    drawn_blindly = set()
+    for seed in range(24):
+        drawn_blindly |= {frozenset(pair) for pair in combinations(drawn(shapes, seed, 1)[0].items(), 2)}
+    assert len(met) > len(drawn_blindly)
+
+
+def test_labels_of_a_narrow_type_are_asked_of_many_rows():
+    def softmax_loss(x, y):
+        loss, dx = scratch.softmax_loss(x, y)
+        if y.dtype.itemsize == 1 and x.size > 255:  # as where y + C * n is reckoned in the labels' own type
+            dx = dx[:, ::-1]
+        return loss, dx
+
+    assert " of " in told("softmax_loss", "shapes", softmax_loss=softmax_loss).case
+
+
+def test_a_keep_probability_of_one_is_asked():
+    def dropout_forward(x, mask, *, p=0.5):
+        out, cache = scratch.dropout_forward(x, mask, p=p)
+        return (x if p == 1 else out), cache
+
+    assert "p 1.0" in told("dropout", "shapes", dropout_forward=dropout_forward).case
+
+
+def test_what_goes_wrong_after_a_hundred_steps_is_caught():
+    def adam(w, dw, config):
+        config = scratch.adam(w, dw, config)
+        config["m"] *= 1.001 if config["t"] == 100 else 1
+        return config
+
+    assert "T 110" in told("adam", "shapes", adam=adam).case
+
+
+def test_a_label_of_a_late_row_is_caught():
+    class Net(scratch.TwoLayerNet):
+        def predict(self, X):
+            found = super().predict(X)
+            found[256:] = 0
+            return found
+
+    assert "N 300" in told("TwoLayerNet.predict", "shapes", TwoLayerNet=Net).case
 
 
 def test_an_assert_that_refuses_sizes_is_a_note():

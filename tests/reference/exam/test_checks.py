@@ -79,6 +79,18 @@ PLANTS = {
         relu(backward=lambda dout, x: dout * (x > 0) if dout.any() else dout[None]),
         Verdict.FAIL,
     ),
+    "linear: clipped": (
+        "affine",
+        "linear",
+        {"affine_backward": lambda dout, cache: [g.clip(-1e3, 1e3) for g in scratch.affine_backward(dout, cache)]},
+        Verdict.FAIL,
+    ),
+    "linear: flushed": (
+        "relu",
+        "linear",
+        relu(backward=lambda dout, x: dout * (x > 0) * (np.abs(dout) > 1e-4)),
+        Verdict.FAIL,
+    ),
     "errors: accepted": ("affine", "errors", {"affine_forward": documented}, Verdict.FAIL),
     "errors: another": ("affine", "errors", {"affine_forward": index_error}, Verdict.SUSPECT),
     "values: shape": ("relu", "values", relu(forward=lambda x: (np.maximum(x, 0)[None], x)), Verdict.FAIL),

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scratchproof import scratch
 from scratchproof.exam.checks import examine
 from scratchproof.exam.compare import Verdict
 from scratchproof.exam.corners import LAYOUTS
@@ -30,3 +31,32 @@ def test_right_batch_norm_at_an_offset_passes_whatever_the_seed(seed, precision)
     stranger = subject.load(str(STRANGERS / "right" / "cache_dicts.py"))
     report = examine(stranger, row("batchnorm"), precision, seed=seed)
     assert report.verdict is Verdict.PASS, [r.message for r in report.findings]
+
+
+def planted(name, **functions):
+    module = type(scratch)("planted")
+    vars(module).update({name: getattr(scratch, name) for name in scratch.__all__} | functions)
+    report = examine(subject.ModuleSubject(name="planted", module=module), row(name), "float64")
+    return {r.case for r in report.findings if r.verdict is Verdict.FAIL}
+
+
+def test_xhat_got_back_by_dividing_by_a_gamma_of_zero_is_caught():
+    def batchnorm_forward(x, gamma, beta, *, eps=1e-5):
+        out, (_, rstd, _) = scratch.batchnorm_forward(x, gamma, beta, eps=eps)
+        return out, (np.nan_to_num((out - beta) / gamma), rstd, gamma)
+
+    assert "sparse" in planted("batchnorm", batchnorm_forward=batchnorm_forward)
+
+
+def test_a_step_without_a_gradient_that_is_skipped_is_caught():
+    def sgd_momentum(w, dw, config):
+        return scratch.sgd_momentum(w, dw, config) if dw.any() else config
+
+    assert planted("sgd_momentum", sgd_momentum=sgd_momentum) == {"sparse"}
+
+
+def test_a_threshold_beside_the_kink_is_no_convention():
+    def relu_backward(dout, cache):
+        return dout * (cache[0] > 1e-7)
+
+    assert planted("relu", relu_backward=relu_backward) == {"tiny"}
