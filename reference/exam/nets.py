@@ -191,7 +191,7 @@ def _spread(exam: Exam, trial: Trial, runs: Sequence[Measured]) -> Iterator[Resu
 
 
 def check_kept(exam: Exam) -> Iterator[Result]:
-    """A layer that draws a mask keeps as many elements as it was told, each by itself."""
+    """A layer that draws a mask keeps as many elements as it was told, each by itself and by the seed."""
     if not exam.layer.drawn:
         return
     for trial in exam.trials:
@@ -207,7 +207,19 @@ def check_kept(exam: Exam) -> Iterator[Result]:
         elif (kept == kept[0]).all() or (kept == kept[:, :1]).all():
             message = "the same elements are kept in every row, or whole rows: each should be drawn by itself"
             cause = ONE_MASK
+        elif (_of_seed(exam, trial, 1) == _of_seed(exam, trial, 2)).all():
+            message, cause = "the same elements are kept whatever the seed", "the seed is fixed, or the mask made once"
         yield exam.result("kept", trial, trial.out, **_told(message, cause))
+
+
+def _of_seed(exam: Exam, trial: Trial, seed: int) -> Array:
+    """Which elements of a row are kept."""
+    case = replace(trial.case, options={**trial.case.options, "seed": seed})
+    ones = {name: np.ones((3, 40), exam.precision.array_dtype) for name in trial.inputs}
+    function = guarded(exam.subject.function, exam.layer, case, exam.precision)
+    assert function is not None  # it was there without a seed
+    kept: Array = guarded(function, **ones)[0] != 0
+    return kept
 
 
 def _masked(exam: Exam, trial: Trial, found: Answer, kept: Array, awake: Array) -> Iterator[Result]:

@@ -60,6 +60,12 @@ def with_running(rows: int, features: int, *vectors: str) -> Sampler:
     return lambda rng: {**normal(**shapes)(rng), "running_var": rng.uniform(0.5, 2.0, size=features)}
 
 
+def before_the_first(rows: int, features: int, *vectors: str) -> Sampler:
+    """The same where no batch has been seen: running statistics of zero."""
+    sample = with_running(rows, features, *vectors)
+    return lambda rng: {k: 0 * v if k.startswith("running") else v for k, v in sample(rng).items()}
+
+
 def three_layer_inputs(columns: int = 5, sizes: tuple[int, int, int, int] = (3, 4, 4, 1)) -> Sampler:
     """Columns wide enough apart for the sigmoids to tell: alike, their outputs could all be near zero."""
     D, H1, H2, C = sizes

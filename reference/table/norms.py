@@ -13,6 +13,7 @@ from scratchproof.table.expressions import (
     batchnorm_running,
     batchnorm_running_biased,
     batchnorm_running_over_N,
+    before_the_first,
     layernorm,
     normal,
     pixels_of,
@@ -55,6 +56,7 @@ def _rows(
 
 
 _EPSILONS = (1e-5, 1e-8, 1e-2)
+_MOMENTA = (0.9, 0.0, 0.5, 0.99)
 _EPS = ({"eps": 0.0}, {"eps": -1.0}, {"eps": float("nan")})
 _IMAGES: dict[str, Callable[..., bool]] = {
     "H = W": lambda H, W, **_: H == W > 1,
@@ -125,8 +127,9 @@ NORMS: tuple[Layer, ...] = (
         cases=(
             Case(name="x (N, D)", inputs=with_running(9, 5)),
             Case(name="momentum 0.6", inputs=with_running(9, 5), options={"momentum": 0.6}),
+            Case(name="the first batch", inputs=before_the_first(9, 5)),
         ),
-        shapes=_rows(lambda N, D: with_running(N, D), momentum=(0.9, 0.0, 0.5, 0.99)),
+        shapes=_rows(lambda N, D: with_running(N, D), momentum=_MOMENTA),
         slips=modes.RUNNING,
     ),
     Layer(
@@ -139,7 +142,9 @@ NORMS: tuple[Layer, ...] = (
         cases=(
             Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),
             Case(name="momentum 0.6", inputs=with_running(9, 5, "gamma", "beta"), options={"momentum": 0.6}),
+            Case(name="the first batch", inputs=before_the_first(9, 5, "gamma", "beta")),
         ),
+        shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta"), momentum=_MOMENTA),
         slips=modes.RUNNING,
     ),
     Layer(
@@ -150,7 +155,8 @@ NORMS: tuple[Layer, ...] = (
         torch=batchnorm_inference,
         cases=(Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),),
         constant=("running_mean", "running_var"),
-        corners=("one row",),
+        corners=("sparse", "one row"),
+        shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta"), rows=(1, 2, 3, 7, 300), eps=_EPSILONS),
         slips=modes.INFERENCE,
     ),
     Layer(

@@ -30,6 +30,7 @@ _GEOMETRY: dict[str, Callable[..., bool]] = {
     "a square kernel": lambda KH, KW, H, W, **_: KH == KW > 1 and H != W,
     "all square": lambda KH, KW, H, W, **_: KH == KW > 1 and H == W,
     "a kernel of one pixel": lambda KH, KW, **_: KH == KW == 1,
+    "a kernel of one pixel, in strides": lambda KH, KW, stride, OH, OW, **_: KH == KW == 1 < min(stride, OH, OW),
     "a kernel of one row": lambda KH, KW, **_: KH == 1 < KW,
     "a kernel of one column": lambda KH, KW, **_: KW == 1 < KH,
     "the kernel covers the image": lambda KH, KW, H, W, pad=0, **_: KH == H > 1 and KW == W > 1 and not pad,
@@ -49,6 +50,9 @@ _GEOMETRY: dict[str, Callable[..., bool]] = {
     "stride 4": lambda stride, OH, OW, **_: stride == 4 and max(OH, OW) > 1,
 }
 _PADDED: dict[str, Callable[..., bool]] = {
+    "3x3, stride 2, pad 1": lambda KH, KW, stride, pad, OH, OW, **_: (
+        KH == KW == 3 and stride == 2 and pad == 1 < min(OH, OW)
+    ),
     "pad as wide as the kernel": lambda pad, KH, KW, **_: pad >= max(KH, KW),
     "pad beyond the stride": lambda pad, stride, OH, OW, **_: pad > stride > 1 and min(OH, OW) > 1,
     "KH > KW, padded": lambda pad, KH, KW, **_: pad > 0 and KH > KW,

@@ -183,7 +183,7 @@ class _Wanted:
     def _dictionary(self, given: Sequence[str] | set[str]) -> dict[str, Any]:
         """CS231n's keys in its order, and no others: some unpack the values."""
         mode = {"mode": self.mode} if self.mode else {}
-        seed = {"seed": SEED} if self.seeded else {}
+        seed = {"seed": SEED} if self.seeded and "seed" not in self.values else {}
         return {**mode, **{name: value for name, value in self.values.items() if name not in given}, **seed}
 
     def _is_dictionary(self, p: inspect.Parameter, parameters: Sequence[inspect.Parameter]) -> bool:

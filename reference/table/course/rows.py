@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from scratchproof.table.course import recurrent
+from scratchproof.table.course.sequence_rows import SEQUENCES
 from scratchproof.table.dense import DENSE
 from scratchproof.table.expressions import (
     Rng,
@@ -22,22 +23,22 @@ from scratchproof.table.expressions import (
     spatial_groupnorm,
     without_half,
 )
-from scratchproof.table.layer import Case, Layer
+from scratchproof.table.layer import Case, Layer, Shapes
 from scratchproof.table.norms import NORMS, running_conventions
 from scratchproof.table.slips import dense, images, losses, modes, nets
-from scratchproof.table.slips import recurrent as steps
 from scratchproof.vjp import Inputs
 
 _ROWS = {layer.name: layer for layer in (*DENSE, *NORMS)}
 
 
-def _classifier_inputs(rng: Rng) -> Inputs:
-    return {"W": rng.standard_normal((7, 4)), "X": rng.standard_normal((9, 7)), "y": rng.integers(4, size=9)}
+def _classifier_inputs(N: int, D: int, C: int) -> Sampler:
+    shapes = {"W": (D, C), "X": (N, D)}
+    return lambda rng: {**normal(**shapes)(rng), "y": rng.integers(C, size=N)}
 
 
-def _images_with_running(rng: Rng) -> Inputs:
-    inputs = normal(x=(3, 4, 2, 5), gamma=(4,), beta=(4,), running_mean=(4,))(rng)
-    return {**inputs, "running_var": rng.uniform(0.5, 2.0, size=4)}
+def _images_with_running(N: int, C: int, H: int, W: int) -> Sampler:
+    inputs = normal(x=(N, C, H, W), gamma=(C,), beta=(C,), running_mean=(C,))
+    return lambda rng: {**inputs(rng), "running_var": rng.uniform(0.5, 2.0, size=C)}
 
 
 def _not_zero(rng: Rng) -> Inputs:
@@ -59,15 +60,6 @@ def _same(x: Tensor, *, p: float = 0.5) -> Tensor:
     return 1 * x
 
 
-def _words(rng: Rng) -> Inputs:
-    return {"x": rng.integers(5, size=(2, 6)), "W": rng.standard_normal((5, 3))}
-
-
-def _captions(rng: Rng) -> Inputs:
-    labels = {"y": rng.integers(5, size=(3, 4)), "mask": rng.random((3, 4)) < 0.7}
-    return {"x": rng.standard_normal((3, 4, 5)), **labels}
-
-
 _classifier = partial(
     Layer,
     kind="loss",
@@ -76,8 +68,22 @@ _classifier = partial(
     batched=("X", "y"),
     corners=("zeros", "huge", "one row"),
     cases=(
-        Case(name="reg 0.3", inputs=_classifier_inputs, options={"reg": 0.3}),
-        Case(name="reg 0", inputs=_classifier_inputs, options={"reg": 0.0}),
+        Case(name="reg 0.3", inputs=_classifier_inputs(9, 7, 4), options={"reg": 0.3}),
+        Case(name="reg 0", inputs=_classifier_inputs(9, 7, 4), options={"reg": 0.0}),
+    ),
+    shapes=Shapes(
+        letters={"N": (1, 2, 3, 40), "D": (1, 2, 5, 7, 300), "C": (2, 3, 10, 12)},
+        inputs=_classifier_inputs,
+        settings={"reg": (0.0, 0.3, 2.5)},
+        legal=lambda N, D, C: N * D <= 1200,
+        notable={
+            "N = D": lambda N, D, C: N == D > 1,
+            "D = C": lambda N, D, C: D == C,
+            "one row": lambda N, D, C: N == 1,
+            "many rows": lambda N, D, C: N == 40,
+            "many features": lambda N, D, C: D == 300,
+            "ten classes": lambda N, D, C: C == 10,
+        },
     ),
 )
 _QUOTIENT = losses.linear(losses.log_of_quotient)
@@ -111,7 +117,7 @@ _deep = partial(
     batched=("X", "y"),
     torch=recurrent.deep_loss,
     conventions=without_half(recurrent.deep_loss),
-    sizes=lambda inputs: ([5, 6], 11, 3),
+    sizes=lambda inputs: ([inputs["W1"].shape[1], inputs["W2"].shape[1]], *inputs["W1"].shape[:1], *inputs["b3"].shape),
     corners=(),
 )
 
@@ -120,12 +126,37 @@ def _deep_cases(inputs: Sampler, **options: Any) -> tuple[Case, ...]:
     return tuple(Case(name=f"reg {reg}", inputs=inputs, options={"reg": reg, **options}) for reg in (0.3, 0.0))
 
 
-_PLAIN = net_inputs((9, 11), 3, **_HIDDEN[0], **_HIDDEN[1], **_HIDDEN[2])
-_NORMALISED = net_inputs((9, 11), 3, **_HIDDEN[0], **_NORMED[0], **_HIDDEN[1], **_NORMED[1], **_HIDDEN[2])
-_recurrent = partial(Layer, kind="pair", analytic=True, corners=("one row",))
-_GATES = {"Wx": (4, 12), "Wh": (3, 12), "b": (12,)}
-_PLAIN_STEP = {"Wx": (4, 3), "Wh": (3, 3), "b": (3,)}
+def _shapes_of(name: str, **changes: Any) -> Shapes | None:
+    shapes = _ROWS[name].shapes
+    return shapes and replace(shapes, **changes)
 
+
+def _groups_of_images(N: int, G: int, per: int, H: int, W: int) -> Sampler:
+    one_a_channel = (1, G * per, 1, 1)
+    return normal(x=(N, G * per, H, W), gamma=one_a_channel, beta=one_a_channel)
+
+
+def _deep_inputs(N: int, D: int, H1: int, H2: int, C: int) -> Sampler:
+    return net_inputs((N, D), C, W1=(D, H1), b1=(H1,), W2=(H1, H2), b2=(H2,), W3=(H2, C), b3=(C,))
+
+
+_DEEP_SHAPES = Shapes(
+    letters={"N": (1, 2, 3, 40), "D": (1, 2, 5, 7, 300), "H1": (1, 2, 5, 7), "H2": (1, 2, 5, 6), "C": (2, 3, 10, 12)},
+    inputs=_deep_inputs,
+    settings={"reg": (0.0, 0.3, 2.5)},
+    legal=lambda N, D, **_: N * D <= 1200,
+    notable={
+        "all widths alike": lambda D, H1, H2, **_: D == H1 == H2 > 1,
+        "hidden widths alike": lambda D, H1, H2, **_: H1 == H2 > 1 and D != H1,
+        "one row": lambda N, **_: N == 1,
+        "many rows": lambda N, **_: N == 40,
+        "one unit": lambda H1, H2, **_: 1 in (H1, H2),
+        "ten classes": lambda C, **_: C == 10,
+    },
+)
+
+_PLAIN = _deep_inputs(9, 11, 5, 6, 3)
+_NORMALISED = net_inputs((9, 11), 3, **_HIDDEN[0], **_NORMED[0], **_HIDDEN[1], **_NORMED[1], **_HIDDEN[2])
 CS231N: tuple[Layer, ...] = (
     _softmax(name="softmax_loss_naive"),
     _softmax(name="softmax_loss_vectorized"),
@@ -139,7 +170,10 @@ CS231N: tuple[Layer, ...] = (
         dictionary=True,
         torch=batchnorm_running_over_pixels,
         conventions=running_conventions(pixels),
-        cases=(Case(name="images", inputs=_images_with_running, options={"momentum": 0.6}),),
+        cases=(Case(name="images", inputs=_images_with_running(3, 4, 2, 5), options={"momentum": 0.6}),),
+        shapes=_shapes_of(
+            "spatial_batchnorm", inputs=_images_with_running, settings={"momentum": (0.9, 0.0, 0.5, 0.99)}
+        ),
         slips=modes.SPATIAL_RUNNING,
     ),
     Layer(
@@ -149,7 +183,8 @@ CS231N: tuple[Layer, ...] = (
         dictionary=True,
         torch=pixels_of(batchnorm_inference),
         constant=("running_mean", "running_var"),
-        cases=(Case(name="images", inputs=_images_with_running),),
+        cases=(Case(name="images", inputs=_images_with_running(3, 4, 2, 5)),),
+        shapes=_shapes_of("spatial_batchnorm", inputs=_images_with_running),
         slips=modes.SPATIAL_INFERENCE,
     ),
     Layer(
@@ -168,6 +203,7 @@ CS231N: tuple[Layer, ...] = (
             ),
         ),
         analytic=True,
+        shapes=_shapes_of("spatial_groupnorm", inputs=_groups_of_images),
         slips=images.GROUPNORM,
     ),
     Layer(
@@ -193,7 +229,14 @@ CS231N: tuple[Layer, ...] = (
         cases=(Case(name="the identity", inputs=_not_zero, options={"p": 0.7}),),
         slips=dense.DROPOUT_TEST,
     ),
-    _deep(name="FullyConnectedNet", of="", cases=_deep_cases(_PLAIN), scores=recurrent.deep_scores, slips=nets.SHARED),
+    _deep(
+        name="FullyConnectedNet",
+        of="",
+        cases=_deep_cases(_PLAIN),
+        scores=recurrent.deep_scores,
+        shapes=_DEEP_SHAPES,
+        slips=nets.SHARED,
+    ),
     _deep(
         name="FullyConnectedNet.batchnorm",
         cases=_deep_cases(_NORMALISED, normalization="batchnorm"),
@@ -211,53 +254,5 @@ CS231N: tuple[Layer, ...] = (
         cases=(Case(name="half", inputs=_PLAIN, options={"dropout": 0.5, "seed": 231}),),
         scores=recurrent.deep_scores,
     ),
-    _recurrent(
-        name="rnn_step",
-        torch=recurrent.rnn_step,
-        slips=steps.RNN_STEP,
-        cases=(Case(name="N 2, D 4, H 3", inputs=normal(x=(2, 4), prev_h=(2, 3), **_PLAIN_STEP)),),
-        batched=("x", "prev_h"),
-    ),
-    _recurrent(
-        name="rnn",
-        torch=recurrent.rnn,
-        slips=steps.RNN,
-        cases=(Case(name="N 2, T 5, D 4, H 3", inputs=normal(x=(2, 5, 4), h0=(2, 3), **_PLAIN_STEP)),),
-        batched=("x", "h0"),
-    ),
-    _recurrent(
-        name="lstm_step",
-        torch=recurrent.lstm_step,
-        slips=steps.LSTM_STEP,
-        outputs=("next_h", "next_c"),
-        cases=(Case(name="N 2, D 4, H 3", inputs=normal(x=(2, 4), prev_h=(2, 3), prev_c=(2, 3), **_GATES)),),
-        batched=("x", "prev_h", "prev_c"),
-    ),
-    _recurrent(
-        name="lstm",
-        torch=recurrent.lstm,
-        slips=steps.LSTM,
-        cases=(Case(name="N 2, T 5, D 4, H 3", inputs=normal(x=(2, 5, 4), h0=(2, 3), **_GATES)),),
-        batched=("x", "h0"),
-    ),
-    _recurrent(
-        name="temporal_affine",
-        torch=lambda x, w, b: x @ w + b,
-        cases=(Case(name="N 2, T 5, D 4, M 3", inputs=normal(x=(2, 5, 4), w=(4, 3), b=(3,))),),
-    ),
-    Layer(
-        name="word_embedding",
-        kind="pair",
-        torch=lambda x, W: W[x],
-        slips=steps.WORD_EMBEDDING,
-        cases=(Case(name="N 2, T 6, V 5, D 3", inputs=_words),),
-    ),
-    Layer(
-        name="temporal_softmax_loss",
-        kind="loss",
-        torch=recurrent.temporal_softmax,
-        slips=steps.TEMPORAL_SOFTMAX,
-        batched=("x", "y", "mask"),
-        cases=(Case(name="N 3, T 4, V 5", inputs=_captions),),
-    ),
+    *SEQUENCES,
 )
