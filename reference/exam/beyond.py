@@ -25,6 +25,7 @@ from scratchproof.table.layers import Shapes
 from scratchproof.vjp import Answer, Array, Inputs, Outputs
 
 CANDIDATES = 500  # sets of sizes among which those are sought that are notable
+USUAL_LABELS = ("int64", "int32", "uint8")
 USUAL = 6  # letters: a row of more is asked in proportion
 COINCIDENCE = 0.35  # how often a size is copied from another letter
 SHRINKS = 60  # attempts to find a smaller shape that fails too
@@ -130,7 +131,7 @@ def _integers(inputs: Inputs) -> dict[str, str]:
     types: dict[str, str] = {}
     for name, value in inputs.items():
         if value.dtype.kind == "i" and value.size:
-            fit = [dtype for dtype in ("int64", *LABELS) if value.min() >= 0 and value.max() <= np.iinfo(dtype).max]
+            fit = [dtype for dtype in USUAL_LABELS if value.min() >= 0 and value.max() <= np.iinfo(dtype).max]
             types[name] = (fit or ["int64"])[int(value.sum()) % max(len(fit), 1)]
     return types
 
