@@ -57,6 +57,36 @@ def test_a_planted_bug_is_located_at_exactly_its_layer(function, tmp_path):
     assert not found.passed
 
 
+TIES = """
+def max_pool_forward(x, pool_param):
+    out, _ = scratch.max_pool_forward(x, pool_height=2, pool_width=2, stride=2)
+    return out, (x, out)
+
+def max_pool_backward(dout, cache):
+    x, out = cache
+    tied = x == out.repeat(2, 2).repeat(2, 3)
+    count = tied.reshape(*out.shape[:2], out.shape[2], 2, out.shape[3], 2).sum((3, 5)){}
+    return (dout / count).repeat(2, 2).repeat(2, 3) * tied
+"""
+
+
+def tied_images():
+    """Every 2 x 2 window of the images, and so of what a convolution makes of their middle, has equal elements."""
+    few = small_images()
+    return Batch(X=np.zeros_like(few.X), y=few.y, num_classes=4, description="no light at all")
+
+
+@pytest.mark.parametrize(("share", "passes"), [("", True), (" * 0 + 1", False)], ids=["shared out", "to each in full"])
+def test_a_tied_window_may_share_its_gradient_out_and_no_more(share, passes, tmp_path):
+    path = tmp_path / "ties.py"
+    path.write_text(f"import numpy as np\n{SCRATCH}\n{TIES.format(share)}")
+    found = trace.trace("convnet", str(path), tied_images())
+    lines = {line.path: line for line in found.lines}
+    assert lines["pool1.dx"].forced.verdict == ("PASS" if passes else "FAIL")
+    assert lines["pool1.dx"].forced.severity == ("convention" if passes else "value")
+    assert found.passed is passes
+
+
 def test_a_backward_pass_that_raises_is_located_too(tmp_path):
     found = trace.trace("two_layer", planted(tmp_path, "relu_backward", "raise KeyError('x')"), small_images())
     assert found.first_divergence is not None
