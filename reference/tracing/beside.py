@@ -22,12 +22,12 @@ from scratchproof.tracing.calls import Call, floating
 from scratchproof.tracing.compiled import UNSEEN, is_compiled, run_compiled, uncompiled
 from scratchproof.tracing.in_jax import is_in_jax
 from scratchproof.tracing.lines import CallLine, Trace, culprit_of, in_order, is_forward, reason_of
-from scratchproof.tracing.sides import Run, Side, Values, arguments, carry
+from scratchproof.tracing.sides import Run, Side, Values, arguments, carry, index, shape_of
 from scratchproof.tracing.subgradient import another_subgradient
 from scratchproof.vjp import PRECISIONS, Precision
 
 Loss = Callable[[Any], Tensor]
-AGAIN = 6  # times as many runs, before the whole is said to stray
+AGAIN = (2, 6)  # times as many runs, before the whole is said to stray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class Beside:
             autocast=self.autocast,
             seed=self.seed,
         )
-        found = here.run(self.inputs, self.total)
+        found = here.run(self.inputs, self.total, sampled=True)  # its calls get the truth's arguments
         seen = run_compiled(candidate, here, found, self.inputs, self.total) if is_compiled(candidate) else found
         return _Candidate(self, here, _renamed(found, pairs), _renamed(seen, pairs)).trace(compiled=seen is not found)
 
@@ -175,8 +175,9 @@ class _Candidate:
         if _any(free) and not any(c.problem for c, _ in forced.values()):
             # Every call is right by itself: has the whole only taken another side of a kink? Look more often, unless
             # a pass forward is beyond doubt: across a kink values do not jump, only gradients do.
-            if not any(c.problem == "value" and is_forward(key) for key, c in free.items()):
-                free = self.beside.free(self.seen, AGAIN * REPEATS)
+            for times in AGAIN:
+                if _any(free) and not any(c.problem == "value" and is_forward(key) for key, c in free.items()):
+                    free = self.beside.free(self.seen, times * REPEATS)
             if _any(free) and culprit_of(tuple(in_order(truth, forced, free)), truth) is None:
                 forced |= dict(self._forced(leaves=False))
         lines = tuple(in_order(truth, forced, free))
@@ -204,8 +205,9 @@ class _Candidate:
                 judged = self._compared(here, path, whole=False)
                 if any(one.wrong for one in judged.values()):
                     judged = self._excused(here, path, self._compared(here, path, whole=True))
+                shapes = {f"dx{index(i)}": shape_of(t) for i, t in enumerate(arguments(there))}
                 for quantity, one in judged.items():
-                    yield f"{path}\0{quantity}", (one.comparison, one.expected.shape)
+                    yield f"{path}\0{quantity}", (one.comparison, shapes.get(quantity, one.expected.shape))
 
     def _within_jax(self, path: str, there: Call) -> Call | None:
         """The call of a module that JAX computes within another that it computes, where it cannot be seen."""
@@ -317,4 +319,4 @@ def _dtypes(here: Call) -> tuple[Any, Any]:
 
 def _alike(here: Call, there: Call) -> bool:
     """Whether the two were called with floating tensors of the same shapes."""
-    return [t.shape for t in arguments(here)] == [t.shape for t in arguments(there)]
+    return [shape_of(t) for t in arguments(here)] == [shape_of(t) for t in arguments(there)]

@@ -59,6 +59,9 @@ class Recorder(TorchFunctionMode):
         self._seen: Counter[str] = Counter()
         self._draws = draws
         self._ours = False
+        self._held: dict[
+            int, tuple[Tensor, int, Tensor]
+        ] = {}  # what is kept of a tensor: it is one's result, another's input
 
     @contextmanager
     def listening(self) -> Iterator["Recorder"]:
@@ -114,7 +117,13 @@ class Recorder(TorchFunctionMode):
 
     def _kept(self, given: Any) -> Any:
         with self._unheard():
-            return tree_map_only(Tensor, self.keep, given)
+            return tree_map_only(Tensor, self._once, given)
+
+    def _once(self, tensor: Tensor) -> Tensor:
+        known = self._held.get(id(tensor))
+        if known is None or known[0] is not tensor or known[1] != tensor._version:
+            known = self._held[id(tensor)] = (tensor, tensor._version, self.keep(tensor))
+        return known[2]
 
     @contextmanager
     def _unheard(self) -> Iterator[None]:
@@ -130,7 +139,7 @@ class Recorder(TorchFunctionMode):
         args, kwargs = kept
         call = Call(path=path, module=module, target=target, args=args, kwargs=kwargs, leaf=leaf, draws=draws)
         with self._unheard():
-            call.outputs = tuple(self.keep(t) for t in floating(out))
+            call.outputs = tuple(self._once(t) for t in floating(out))
             for index, tensor in enumerate(floating(out)):
                 if tensor.requires_grad:
                     tensor.register_hook(_keep_gradient(call, index, self.keep))  # type: ignore[no-untyped-call]

@@ -71,7 +71,7 @@ class Side:
     def run(self, inputs: Any, total: Any, *, sampled: bool = False) -> Run:
         """The model forward, and backward from `total` of what it returns.
 
-        sampled: of large tensors only the sample is held, also in between; the calls cannot be repeated then.
+        sampled: of large tensors only the sample is held, also in between; the calls' own arguments are lost then.
         """
         given = self._started(inputs)
         recorder = Recorder(self.model, seed=self.seed, keep=sample if sampled else copied)
@@ -114,7 +114,7 @@ class Side:
         return Run(
             calls=calls,
             values={name: kept(tensor) for name, tensor in tensors.items()},
-            shapes={name: tuple(tensor.shape) for name, tensor in tensors.items()},
+            shapes={name: shape_of(tensor) for name, tensor in tensors.items()},
         )
 
     def _tensors(self, calls: Mapping[str, Call], given: Any) -> Any:
@@ -168,11 +168,19 @@ def kept(tensor: Tensor, *, whole: bool = False) -> Array:
 
 
 def sample(tensor: Tensor) -> Tensor:
-    """The elements that stand for a tensor: all of a small one."""
+    """The elements that stand for a floating tensor: all of a small one. They know the shape of the whole."""
     tensor = tensor.detach()
-    if tensor.numel() <= SAMPLED:
+    if tensor.numel() <= SAMPLED or not tensor.is_floating_point():
         return tensor.clone()
-    return tensor.reshape(-1)[_places(tensor.numel()).to(tensor.device)]
+    found = tensor.reshape(-1)[_places(tensor.numel()).to(tensor.device)]
+    found.whole = tuple(tensor.shape)  # type: ignore[attr-defined]
+    return found
+
+
+def shape_of(tensor: Tensor) -> tuple[int, ...]:
+    """The shape of a tensor, or of that for which it stands."""
+    shape: tuple[int, ...] = getattr(tensor, "whole", tuple(tensor.shape))
+    return shape
 
 
 @cache

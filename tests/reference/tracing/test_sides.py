@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from scratchproof import trace
 from scratchproof.errors import InputError
-from scratchproof.tracing.sides import SAMPLED, kept
+from scratchproof.tracing.sides import SAMPLED, kept, sample, shape_of
 
 
 def test_of_a_large_tensor_the_same_elements_stand_for_all():
@@ -18,6 +19,28 @@ def test_of_a_large_tensor_the_same_elements_stand_for_all():
     assert kept(one, whole=True).shape == (3, SAMPLED)
     assert kept(other).shape == (SAMPLED,)
     assert kept(one[:2, :9]).shape == (2, 9)
+
+
+def test_a_sample_knows_the_shape_of_the_whole_and_whole_numbers_are_not_sampled():
+    large = torch.zeros(3, SAMPLED)
+    assert (shape_of(sample(large)), sample(large).numel()) == ((3, SAMPLED), SAMPLED)
+    assert shape_of(large) == (3, SAMPLED)
+    assert sample(large.long()).shape == large.shape
+
+
+def test_a_call_that_gets_whole_numbers_and_a_large_tensor_is_followed():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.last = nn.Embedding(50, 300), nn.Linear(300, 4)
+
+        def forward(self, index):
+            return self.last(F.tanh(self.table(index)))
+
+    index = torch.arange(45).reshape(5, 9)
+    found = trace(Net(), inputs=index)
+    assert found.passed, found.verdict
+    assert {line.shape for line in found.lines if line.path == "(model) -> tanh"} == {(5, 9, 300)}
 
 
 class OneColumn(nn.Linear):
