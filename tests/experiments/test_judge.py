@@ -1,10 +1,13 @@
 """The rules for generated kernels compared: counted, named, resumed; a miss and an alarm are told."""
 
 import json
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from scratchproof.experiments.judge import OURS, Config, main
+from scratchproof.experiments.command import command
+from scratchproof.experiments.judge import OURS, SMOKE, Config, main
 
 SMALL = {"problem": "reductions/mean", "name": "quotient,over one more"}
 
@@ -14,15 +17,20 @@ def compared(tmp_path, out="run", **options):
     return main(Config(**SMALL | folders | options))["metrics"]
 
 
-def test_candidates_are_judged_and_counted(tmp_path, capsys):
-    found = compared(tmp_path)
-    ours = found["rules"][0]
+def test_candidates_are_judged_and_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(command(Config, main, SMOKE), ["--smoke", "--out", "run"])
+    assert told.exit_code == 0, told.output
+    found = json.loads(Path("run/record.json").read_text())["metrics"]
+    ours, loose = found["rules"][:2]
     assert ours["rule"] == OURS
-    assert (ours["refused"], ours["right"], ours["caught mistakes"], ours["mistakes"]) == (0, 1, 1, 1)
-    assert ours["named"] == 1
+    assert (ours["refused"], ours["right"], ours["caught mistakes"], ours["mistakes"]) == (0, 1, 2, 2)
+    assert ours["named"] == 2
+    assert loose["caught mistakes"] == 0
+    assert 0 < loose["seconds"] < ours["seconds"]
     assert not found["wrongly judged"]
-    assert "mistakes caught" in capsys.readouterr().out
-    assert (tmp_path / "bank/reductions/mean/reference.py").exists()
+    assert "mistakes caught" in told.output
+    assert Path("runs/smoke/judge-bank/reductions/mean/reference.py").exists()
 
 
 def test_it_goes_on_where_it_was_and_tells_of_misses_and_alarms(tmp_path, capsys):
