@@ -32,6 +32,7 @@ from .record import Run
 
 OURS = "scratchproof judge"
 KINDS = ("right", "mistake", "hack")
+PATIENCE = 120.0  # seconds for one call: some compile
 Line = dict[str, Any]
 
 
@@ -123,7 +124,7 @@ def _line(job: tuple[Path, Candidate, int]) -> Line:
     torch.set_num_threads(1)
     folder, candidate, seed = job
     file, reference = folder / f"{candidate.key}.py", folder / candidate.problem / "reference.py"
-    judgement, seconds = _timed(lambda: judge(str(file), str(reference), seed=seed))
+    judgement, seconds = _timed(lambda: judge(str(file), str(reference), seed=seed, time_limit=PATIENCE))
     says = {name: _timed(lambda rule=rule: passed(rule, reference, file)) for name, rule in RULES.items()}  # type: ignore[misc]
     found = [reason.kind for reason in judgement.reasons]
     return {

@@ -63,7 +63,8 @@ def _stored(expected: Array, weights: Array, differences: Array, precision: Prec
     independent = 2 * precision.unit * peak * math.sqrt(float(np.square(terms / peak).sum()))
     sizes = np.abs(finite[finite != 0])
     strayed = np.abs(differences).max(0, initial=0.0)[finite != 0] / precision.unit
-    far = float(np.median(np.clip(strayed / sizes - 1, 0, 1))) if sizes.size else 0.0
+    with np.errstate(over="ignore"):  # beside numbers near the smallest there is
+        far = float(np.median(np.clip(strayed / sizes - 1, 0, 1))) if sizes.size else 0.0
     moves = 1 + far * max(precision.unit, SINGLE) * MOVES.reshape(-1, *[1] * finite.ndim)
     errors = _stored_errors(finite * moves, precision)
     return independent + float(np.abs((weights * errors).reshape(len(MOVES), -1).sum(1)).max(initial=0.0))

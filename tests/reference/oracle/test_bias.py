@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchproof.exam.compare import compare
-from scratchproof.oracle.bias import drift, regression_scale
+from scratchproof.oracle.bias import drift, of_offset, regression_scale
 from scratchproof.oracle.tolerance import tolerances
 from scratchproof.vjp import PRECISIONS, answer, from_torch
 
@@ -73,3 +73,9 @@ def test_a_mean_of_nothing_is_none():
     assert drift(none, none, none) == 0.0
     assert regression_scale(none, none) == 1.0
     assert drift(np.array([np.inf]), np.array([1.0]), np.array([0.0])) == 0.0
+
+
+def test_numbers_near_the_smallest_there_is_are_no_trouble():
+    expected = np.array([np.finfo(np.float64).tiny, 1.0])
+    found = of_offset(np.array([[1e-3, 0.0]]), expected, expected, PRECISIONS["float32"])
+    assert np.isfinite(found)
