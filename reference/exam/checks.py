@@ -80,7 +80,7 @@ def _sat(exam: Exam) -> Report:
         exam.results = explained(exam)
         exam.results = reproduced(exam)
     verdict = max((r.verdict for r in exam.results), key=lambda v: v.gravity)
-    seen = sight(exam.trials[0]) if verdict is Verdict.PASS else None
+    seen = sight(exam.trials[0]) if verdict is Verdict.PASS and exam.trials[0].derived else None
     return Report(layer=layer.name, precision=precision, verdict=verdict, results=tuple(exam.results), sight=seen)
 
 

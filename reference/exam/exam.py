@@ -130,6 +130,11 @@ class Trial:
             seed=self.seed,
         )
 
+    @property
+    def derived(self) -> bool:
+        """Whether anything needed its tolerances."""
+        return "tolerances" in self.__dict__
+
     @cached_property
     def others(self) -> tuple["Trial", ...]:
         """The same by each of the layer's other conventions, kept with truth and tolerance like the trial itself."""

@@ -6,6 +6,7 @@ add, and two roundings of the accumulator, for right code may multiply all eleme
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,36 +14,40 @@ from scratchproof.oracle.rounding import underflow
 from scratchproof.vjp import PRECISIONS, Array, Precision
 
 DEVIATIONS = 4.0
+TINY = float(np.finfo(float).tiny)
 SINGLE = PRECISIONS["float32"].unit
 MOVES = np.linspace(-1.9, 1.9, 9)  # units by which numbers are moved across the grid of a format, at most
+MANY = 4096  # of so many elements a few moves tell
 
 
-def of_scale(differences: Array, expected: Array, sizes: Array, precision: Precision) -> float:
-    found = [regression_scale(e + expected, expected) - 1 for e in differences]
-    peak = float(sizes.max(initial=0.0)) or 1.0
-    weights = _finite(expected) / peak
-    stored = _stored(expected, weights, differences, precision) / max(float((weights**2).sum()), np.finfo(float).tiny)
-    return _bound(found) + stored / peak + 2 * precision.accumulate + _underflow(expected, precision)
+def means(differences: Array, expected: Array, allowed: Array, precision: Precision) -> dict[str, float]:
+    """How far scale, offset and drift may be from nothing; see `Tolerance`.
 
-
-def of_offset(differences: Array, expected: Array, sizes: Array, precision: Precision) -> float:
-    found = [_mean(e) for e in differences]
-    stored = _stored(expected, np.ones(sizes.shape), differences, precision) / max(1, sizes.size)
-    return _bound(found) + stored + 2 * precision.accumulate * _mean(sizes)
-
-
-def of_drift(differences: Array, expected: Array, allowed: Array, precision: Precision) -> float:
-    found = [drift(e, expected, allowed) for e in differences]
-    finite, room = _finite(expected), np.maximum(allowed, np.finfo(float).tiny)
-    stored = _stored(expected, np.sign(finite) / room, differences, precision) / max(1, allowed.size)
-    factor = _mean(np.abs(finite) / room)
-    return _bound(found) + stored + 2 * precision.accumulate * factor
+    differences: what each disturbed run is off, (runs, *shape).
+    """
+    finite, room = _finite(expected), np.maximum(allowed, TINY)
+    peak = float(np.abs(finite).max(initial=0.0)) or 1.0
+    shares = finite / peak
+    weights = {
+        "scale": shares / max(float(np.square(shares).sum()), TINY) / peak,
+        "offset": np.full(finite.shape, 1 / max(1, finite.size)),
+        "drift": np.sign(finite) / room / max(1, finite.size),
+    }
+    found = {
+        "scale": [regression_scale(e + expected, expected) - 1 for e in differences],
+        "offset": [_mean(e) for e in differences],
+        "drift": [drift(e, expected, allowed) for e in differences],
+    }
+    stored = _stored(finite, weights, differences, precision)
+    factor = {name: 2 * precision.accumulate * float(np.abs(w * finite).sum()) for name, w in weights.items()}
+    lost = {"scale": _underflow(expected, precision), "offset": 0.0, "drift": 0.0}
+    return {name: _bound(found[name]) + stored[name] + factor[name] + lost[name] for name in weights}
 
 
 def drift(errors: Array, expected: Array, allowed: Array) -> float:
     """The mean of the errors away from zero, each as a share of what it is allowed."""
     with np.errstate(invalid="ignore"):
-        shares = np.sign(expected) * errors / np.maximum(allowed, np.finfo(float).tiny)
+        shares = np.sign(expected) * errors / np.maximum(allowed, TINY)
     return _mean(np.where(np.isfinite(shares), shares, 0.0))
 
 
@@ -51,23 +56,26 @@ def _bound(found: list[float]) -> float:
     return DEVIATIONS * math.hypot(*found) / math.sqrt(len(found))
 
 
-def _stored(expected: Array, weights: Array, differences: Array, precision: Precision) -> float:
-    """How far a weighted sum strays when its terms are stored.
+def _stored(values: Array, weights: Mapping[str, Array], differences: Array, precision: Precision) -> dict[str, float]:
+    """How far weighted sums stray when their terms are stored.
 
     Roundings of numbers that are spread out add up by their squares. What lies close together rounds alike: how far
     that goes is seen by storing the numbers as the format has them, moved as far as the runs stray before they store.
     """
-    finite = _finite(expected)
-    terms = weights * finite
+    there = values != 0
+    strayed = np.abs(differences).max(0, initial=0.0)[there] / precision.unit
+    with np.errstate(over="ignore"):  # beside numbers near the smallest there is
+        far = float(np.median(np.clip(strayed / np.abs(values[there]) - 1, 0, 1))) if there.any() else 0.0
+    moves = far * max(precision.unit, SINGLE) * (MOVES if values.size < MANY else MOVES[::4])
+    errors = _stored_errors(values * (1 + moves.reshape(-1, *[1] * values.ndim)), precision).reshape(len(moves), -1)
+    return {name: _of_one(values, weight, errors, precision) for name, weight in weights.items()}
+
+
+def _of_one(values: Array, weight: Array, errors: Array, precision: Precision) -> float:
+    terms = weight * values
     peak = float(np.abs(terms).max(initial=0.0)) or 1.0
     independent = 2 * precision.unit * peak * math.sqrt(float(np.square(terms / peak).sum()))
-    sizes = np.abs(finite[finite != 0])
-    strayed = np.abs(differences).max(0, initial=0.0)[finite != 0] / precision.unit
-    with np.errstate(over="ignore"):  # beside numbers near the smallest there is
-        far = float(np.median(np.clip(strayed / sizes - 1, 0, 1))) if sizes.size else 0.0
-    moves = 1 + far * max(precision.unit, SINGLE) * MOVES.reshape(-1, *[1] * finite.ndim)
-    errors = _stored_errors(finite * moves, precision)
-    return independent + float(np.abs((weights * errors).reshape(len(MOVES), -1).sum(1)).max(initial=0.0))
+    return independent + float(np.abs(errors @ weight.ravel()).max(initial=0.0))
 
 
 def _stored_errors(values: Array, precision: Precision) -> Array:

@@ -207,9 +207,7 @@ def _tolerance(expected: Array, runs: list[Array], precision: Precision, roundin
     return Tolerance(
         allowed=allowed,
         ceiling=allowed * _ceiling(precision, rounding.longest_sum),
-        scale=bias.of_scale(differences, expected, sizes, precision),
-        offset=bias.of_offset(differences, expected, sizes, precision),
-        drift=bias.of_drift(differences, expected, allowed, precision),
+        **bias.means(differences, expected, allowed, precision),
         unmodelled=tuple(sorted(rounding.unmodelled)),
     )
 
