@@ -17,7 +17,9 @@ DEVIATIONS = 4.0
 TINY = float(np.finfo(float).tiny)
 SINGLE = PRECISIONS["float32"].unit
 MOVES = np.linspace(-1.9, 1.9, 9)  # units by which numbers are moved across the grid of a format, at most
-MANY = 4096  # of so many elements a few moves tell
+FEW, MANY = 8, 4096  # elements that tell nothing; of which a sample, and a few moves, tell enough
+CELLS, FINEST = 16, 2.0**-46  # cells in a unit; the finest cell: a float64 has hardly more digits
+NOTED = 1.5  # what is crowded less counts as not crowded
 
 
 def means(differences: Array, expected: Array, allowed: Array, precision: Precision) -> dict[str, float]:
@@ -39,9 +41,10 @@ def means(differences: Array, expected: Array, allowed: Array, precision: Precis
         "drift": [drift(e, expected, allowed) for e in differences],
     }
     stored = _stored(finite, weights, differences, precision)
+    alike = math.sqrt(crowding(finite, precision.unit))
     factor = {name: 2 * precision.accumulate * float(np.abs(w * finite).sum()) for name, w in weights.items()}
     lost = {"scale": _underflow(expected, precision), "offset": 0.0, "drift": 0.0}
-    return {name: _bound(found[name]) + stored[name] + factor[name] + lost[name] for name in weights}
+    return {name: alike * _bound(found[name]) + stored[name] + factor[name] + lost[name] for name in weights}
 
 
 def drift(errors: Array, expected: Array, allowed: Array) -> float:
@@ -49,6 +52,35 @@ def drift(errors: Array, expected: Array, allowed: Array) -> float:
     with np.errstate(invalid="ignore"):
         shares = np.sign(expected) * errors / np.maximum(allowed, TINY)
     return _mean(np.where(np.isfinite(shares), shares, 0.0))
+
+
+def crowding(values: Array, unit: float) -> float:
+    """How many elements are one for all that a format can tell, beside what chance would bring together; at least 1.
+
+    Rows that are alike give results that are, and all of them err alike. Elements are one where they are equal, or lie
+    within a sixteenth of a unit and closer than chance has them: that is told by how many lie within four units.
+    """
+    values = values[values != 0].ravel()
+    if values.size < FEW:
+        return 1.0
+    sample = values[:: -(-values.size // MANY)]
+    unit = max(unit, SINGLE)
+    wide = _different(sample, 4 * unit)
+    sizes = {size: 4 * unit / size for size in (unit / CELLS, FINEST)}
+    seen = max(_by_chance(len(sample), wide * of_wide) / _different(sample, size) for size, of_wide in sizes.items())
+    return seen * values.size / len(sample) if seen > NOTED else 1.0
+
+
+def _different(values: Array, size: float) -> int:
+    """How many cells of an octave's share `size` hold any of the values."""
+    mantissa, exponent = np.frexp(values)
+    cells = np.sort(exponent.astype(np.int64) * round(1 / size) + np.floor(mantissa / size).astype(np.int64))
+    return 1 + int(np.count_nonzero(np.diff(cells)))
+
+
+def _by_chance(count: int, cells: float) -> float:
+    """How many cells hold any of so many values that fall anywhere."""
+    return -math.expm1(-count / cells) * cells
 
 
 def _bound(found: list[float]) -> float:

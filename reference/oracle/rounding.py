@@ -57,6 +57,7 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.longest_sum = 1
         self.unmodelled: set[str] = set()
         self._within: list[Any] = []
+        self._product: tuple[Any, int] = (None, 0)  # the latest product, and of how many terms its sums are
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -101,10 +102,18 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kind is Kind.FOURIER:
             return self._transformed(out, args[1])
         ulps = ULPS.get(kind, 1.0)
+        if name_of(func) == "add":
+            ulps += self._continued(args) ** 0.5
         if kind is Kind.PRODUCT:
             ulps *= max(1, PRODUCTS[name_of(func)](out, *args)) ** 0.5
         out = _map(out, lambda value: self._relative(value, ulps))
         return self._with_rounded_scalar(out, args[1]) if name_of(func) in SCALARS else out
+
+    def _continued(self, args: tuple[Any, ...]) -> int:
+        """How many terms a sum of products has to which these are added: a bias may be its first term or its last."""
+        product, terms = self._product
+        same = (a for a in args[:2] if isinstance(a, Tensor) and product is not None and a.numel() == product.numel())
+        return terms if any(a.data_ptr() == product.data_ptr() for a in same) else 0
 
     def _with_rounded_scalar(self, out: Tensor, scalar: Any) -> Tensor:
         """A scalar may be rounded to the storage format first."""
@@ -146,7 +155,10 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if squares:  # of K terms in no special order the partial sums are about sqrt(total^2 + squares) in size
             sizes = _map(sizes, lambda size, value: (value * value).add_(size).sqrt_(), out)
         counts = tuple((terms, stored, operand, alike) for terms, stored in zip(terms, stored, strict=True))
-        return _map(out, self._with_error, sizes, roots, counts if len(counts) > 1 else counts[0])
+        summed = _map(out, self._with_error, sizes, roots, counts if len(counts) > 1 else counts[0])
+        if name in MULTIPLIED and isinstance(summed, Tensor):
+            self._product = (summed, counts[0][0])
+        return summed
 
     def _with_error(self, value: Tensor, size: Tensor, root: Tensor, counted: tuple[int, int, float, float]) -> Tensor:
         """size: of the partial sums. root: of the sum of squares, where terms are alike.

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from scratchproof.exam.compare import compare
-from scratchproof.oracle.bias import drift, of_offset, regression_scale
+from scratchproof.oracle.bias import crowding, drift, means, regression_scale
 from scratchproof.oracle.tolerance import tolerances
 from scratchproof.vjp import PRECISIONS, answer, from_torch
 
@@ -18,7 +19,9 @@ def product(x, w):
 
 def posed(name, seed=0, count=COUNT):
     rng, precision = np.random.default_rng(seed), PRECISIONS[name]
-    inputs = precision.rounded({"x": 1 + rng.random(count), "w": rng.choice([-1.9, 1.3, 0.013], count)})
+    inputs = precision.rounded(
+        {"x": 1 + rng.random(count), "w": rng.choice([-1.0, 1.0, 0.01], count) * (1 + rng.random(count))}
+    )
     truth = answer(from_torch(product), inputs)
     return truth.out, tolerances(product, truth, inputs, (), precision)[0]["out"], precision
 
@@ -77,5 +80,34 @@ def test_a_mean_of_nothing_is_none():
 
 def test_numbers_near_the_smallest_there_is_are_no_trouble():
     expected = np.array([np.finfo(np.float64).tiny, 1.0])
-    found = of_offset(np.array([[1e-3, 0.0]]), expected, expected, PRECISIONS["float32"])
-    assert np.isfinite(found)
+    found = means(np.array([[1e-3, 0.0]]), expected, expected, PRECISIONS["float32"])
+    assert np.isfinite(found["offset"])
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", *FORMATS])
+def test_what_is_alike_is_told_from_what_is_spread_out(name):
+    unit, rng = PRECISIONS[name].unit, np.random.default_rng(0)
+    for count in (40, 4000, 40_000):
+        assert crowding(rng.standard_normal(count), unit) == 1.0
+        assert crowding(np.ones(count), unit) > 0.6 * count
+        assert crowding(np.repeat(rng.standard_normal(4), count // 4), unit) > 0.15 * count
+    few = 3.0 + unit * rng.random(40) / 4
+    assert crowding(few, max(unit, 2.0**-24)) > 3
+    assert crowding(np.zeros(40), unit) == 1.0
+
+
+def test_rows_that_are_alike_err_alike():
+    """A net on inputs of nearly nothing: its rows are equal, and so are their roundings."""
+    precision = PRECISIONS["float16"]
+
+    def net(x, w, b, v):
+        return torch.sigmoid(torch.sigmoid(x @ w + b) @ v)
+
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        shapes = {"x": (40, 2), "w": (2, 1), "b": (1,), "v": (1, 2)}
+        inputs = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+        inputs = precision.rounded({**inputs, "x": inputs["x"] * precision.tiny})
+        truth = answer(from_torch(net), inputs)
+        tolerance = tolerances(net, truth, inputs, (), precision, seed=seed)[0]["out"]
+        assert not compare(answer(from_torch(net, precision), inputs).out, truth.out, tolerance, precision).message

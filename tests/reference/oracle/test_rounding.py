@@ -28,3 +28,14 @@ def test_sums_are_exact_only_where_every_operand_is_whole_everywhere():
         with disturbing(Rounding(PRECISIONS["float32"])):
             out = x @ whole.T
         assert torch.equal(out, x @ whole.T) == exact
+
+
+def test_what_is_added_to_a_sum_of_products_may_be_its_first_term():
+    """In a batch torch adds a bias behind the product, by itself before it: terms that are small beside it are lost."""
+    x = 1e-6 * torch.randn(1, 2500, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    w = torch.ones(2500, 1, dtype=torch.float64) / 3
+    with disturbing(Rounding(PRECISIONS["float32"])):
+        apart, other = (x @ w).view(1) + 1.0, (x * w.T).sum() + 1.0
+        together = torch.addmm(torch.ones(1, dtype=torch.float64), x, w)
+    errors = [abs(float(out.sum() - 1 - (x @ w).sum())) * 2**24 for out in (apart, together, other)]
+    assert min(errors[:2]) > 20 > 2 > errors[2]  # the root of 2,500 is 50, of which noise is at least a half
