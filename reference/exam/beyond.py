@@ -24,7 +24,7 @@ from scratchproof.subjects.subject import ContractError
 from scratchproof.table.layers import Shapes
 from scratchproof.vjp import Answer, Array, Inputs, Outputs
 
-CANDIDATES = 500  # sets of sizes among which those are sought that are notable
+CANDIDATES, A_SHAPE = 500, 32  # sets of sizes among which those are sought that are notable: at most, and a shape
 USUAL_LABELS = ("int64", "int32", "uint8")
 USUAL = 6  # letters: a row of more is asked in proportion
 COINCIDENCE = 0.35  # how often a size is copied from another letter
@@ -66,7 +66,11 @@ def drawn(shapes: Shapes, seed: int, count: int) -> list[Sizes]:
     Of those that show as much, the one with the most pairs of sizes that have not met.
     """
     rng = random.Random(seed)
-    pool = [sizes for sizes in (_sizes(shapes, rng) for _ in range(CANDIDATES)) if shapes.legal(**sizes)]
+    pool = [
+        sizes
+        for sizes in (_sizes(shapes, rng) for _ in range(min(CANDIDATES, A_SHAPE * count)))
+        if shapes.legal(**sizes)
+    ]
     if not pool:
         return []
     met = np.array([[told(**sizes) for told in shapes.notable.values()] for sizes in pool], bool)

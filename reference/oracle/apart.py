@@ -1,7 +1,8 @@
 """Operations taken apart, so that the sums and cancellations inside them are disturbed too.
 
-Rules of our own stand first, where torch has none or takes the operation apart in another way than its kernels compute
-it; then come torch's decompositions, the core table and the full one.
+Rules of our own stand first: where torch has none, where it takes the operation apart in another way than its kernels
+compute it, and for the operations of the everyday layers, because importing torch's takes a second. Then come torch's
+decompositions, the core table and the full one.
 """
 
 import math
@@ -165,6 +166,93 @@ _FIRST: dict[str, Rule] = {
     "v": lambda x: 2 * x - 1,
     "w": lambda x: 2 * x + 1,
 }
+
+
+def _torchs(name: str, *args: Any) -> Any:
+    """Torch's own rule, for options that are rare."""
+    return _torch_rules()[getattr(torch.ops.aten, name).default](*args)
+
+
+MEAN, SUM = 1, 2  # torch's numbers for reductions
+
+
+def _reduced(loss: Tensor, reduction: int) -> Tensor:
+    return loss.mean() if reduction == MEAN else loss.sum() if reduction == SUM else loss
+
+
+def _log_softmax_backward(dout: Tensor, out: Tensor, dim: int, dtype: Any) -> Tensor:
+    return dout - out.exp() * dout.sum(dim, keepdim=True)
+
+
+def _log_sigmoid(x: Tensor) -> tuple[Tensor, Tensor]:
+    small = (-x.abs()).exp()
+    return torch.minimum(x.new_zeros(()), x) - torch.log1p(small), small
+
+
+def _cross_entropy_with_logits(
+    x: Tensor, y: Tensor, w: Tensor | None = None, positive: Tensor | None = None, reduction: int = MEAN
+) -> Tensor:
+    if w is not None or positive is not None:
+        return _torchs("binary_cross_entropy_with_logits", x, y, w, positive, reduction)  # type: ignore[no-any-return]
+    return _reduced((1 - y) * x - _log_sigmoid(x)[0], reduction)
+
+
+def _nll_loss(x: Tensor, y: Tensor, w: Tensor | None, reduction: int, ignored: int) -> tuple[Tensor, Tensor]:
+    if w is not None or x.ndim != 2 or reduction not in (MEAN, SUM):
+        return _torchs("nll_loss_forward", x, y, w, reduction, ignored)  # type: ignore[no-any-return]
+    there = y != ignored
+    loss = torch.where(there, -x.gather(1, torch.where(there, y, 0)[:, None])[:, 0], 0.0).sum()
+    count = there.sum().to(x.dtype)
+    return (loss / count if reduction == MEAN else loss), count
+
+
+def _nll_loss_backward(
+    dout: Tensor, x: Tensor, y: Tensor, w: Tensor | None, reduction: int, ignored: int, count: Tensor
+) -> Tensor:
+    if w is not None or x.ndim != 2 or reduction not in (MEAN, SUM):
+        return _torchs("nll_loss_backward", dout, x, y, w, reduction, ignored, count)  # type: ignore[no-any-return]
+    dout, there = dout / count if reduction == MEAN else dout, (y != ignored)[:, None]
+    return torch.zeros_like(x).scatter(1, torch.where(there, y[:, None], 0), -1.0) * torch.where(there, dout, 0.0)
+
+
+def _mse_loss_backward(dout: Tensor, x: Tensor, y: Tensor, reduction: int) -> Tensor:
+    return (2.0 / x.numel() if reduction == MEAN else 2.0) * (x - y) * dout
+
+
+def _of_channels(value: Tensor, like: Tensor) -> Tensor:
+    return value.reshape(-1, *[1] * (like.ndim - 2))
+
+
+def _batch_norm(
+    x: Tensor, w: Tensor | None, b: Tensor | None, mean: Any, var: Any, training: bool, momentum: float, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    if training == (mean is not None):
+        return _torchs("native_batch_norm", x, w, b, mean, var, training, momentum, eps)  # type: ignore[no-any-return]
+    if training:
+        axes = [0, *range(2, x.ndim)]
+        mean, rstd = x.mean(axes), torch.rsqrt(x.var(axes, correction=0) + eps)
+    else:
+        rstd = torch.rsqrt(var + eps)
+    out = (x - _of_channels(mean, x)) * _of_channels(rstd, x)
+    out = out if w is None else out * _of_channels(w, x)
+    out = out if b is None else out + _of_channels(b, x)
+    none = x.new_zeros(0)
+    return (out, mean, rstd) if training else (out, none, none)
+
+
+def _batch_norm_backward(
+    dout: Tensor, x: Tensor, w: Any, of_mean: Any, of_var: Any, mean: Any, rstd: Any, training: bool, eps: float, _: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    if not training:
+        mean, rstd = of_mean, torch.rsqrt(of_var + eps)
+    axes, share = [0, *range(2, x.ndim)], x.shape[1] / x.numel()
+    centred = x - _of_channels(mean, x)
+    db, along = dout.sum(axes), (dout * centred).sum(axes)
+    if training:
+        dout = dout - centred * _of_channels(along * share * (rstd * rstd), x) - _of_channels(db * share, x)
+    return dout * _of_channels(rstd if w is None else rstd * w, x), along * rstd, db
+
+
 POLYNOMIALS: dict[str, Rule] = {
     **{f"special_chebyshev_polynomial_{kind}": _recurrence(first, _twice) for kind, first in _FIRST.items()},
     **{
@@ -183,6 +271,18 @@ POLYNOMIALS: dict[str, Rule] = {
 
 RULES: dict[str, Rule] = {
     **POLYNOMIALS,
+    "_log_softmax_backward_data": _log_softmax_backward,
+    "binary_cross_entropy_with_logits": _cross_entropy_with_logits,
+    "log_sigmoid": lambda x: _log_sigmoid(x)[0],
+    "log_sigmoid_forward": _log_sigmoid,
+    "mse_loss": lambda x, y, reduction=MEAN: _reduced((x - y) ** 2, reduction),
+    "mse_loss_backward": _mse_loss_backward,
+    "native_batch_norm": _batch_norm,
+    "native_batch_norm_backward": _batch_norm_backward,
+    "nll_loss_backward": _nll_loss_backward,
+    "nll_loss_forward": _nll_loss,
+    "sigmoid_backward": lambda dout, out: dout * (out * (1 - out)).conj_physical(),
+    "tanh_backward": lambda dout, out: dout * (1 - out * out).conj_physical(),
     "_pdist_backward": _pair_distances_backward,
     "_pdist_forward": _pair_distances,
     "_trilinear": _trilinear,
