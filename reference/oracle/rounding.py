@@ -102,18 +102,22 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kind is Kind.FOURIER:
             return self._transformed(out, args[1])
         ulps = ULPS.get(kind, 1.0)
-        if name_of(func) == "add":
-            ulps += self._continued(args) ** 0.5
         if kind is Kind.PRODUCT:
             ulps *= max(1, PRODUCTS[name_of(func)](out, *args)) ** 0.5
         out = _map(out, lambda value: self._relative(value, ulps))
+        if name_of(func) == "add":
+            out = self._continued(out, args)
         return self._with_rounded_scalar(out, args[1]) if name_of(func) in SCALARS else out
 
-    def _continued(self, args: tuple[Any, ...]) -> int:
-        """How many terms a sum of products has to which these are added: a bias may be its first term or its last."""
+    def _continued(self, out: Any, args: tuple[Any, ...]) -> Any:
+        """A sum of products goes on: what is added may be its first term as well, so that partial sums are larger."""
         product, terms = self._product
         same = (a for a in args[:2] if isinstance(a, Tensor) and product is not None and a.numel() == product.numel())
-        return terms if any(a.data_ptr() == product.data_ptr() for a in same) else 0
+        before = next((a for a in same if a.data_ptr() == product.data_ptr()), None)
+        if before is None:
+            return out
+        larger = (out * out - before * before).clamp_min(0).sqrt()
+        return out + terms**0.5 * self.precision.accumulate * larger * self._noise(out)
 
     def _with_rounded_scalar(self, out: Tensor, scalar: Any) -> Tensor:
         """A scalar may be rounded to the storage format first."""
