@@ -253,7 +253,9 @@ class _Candidate:
 
         def derive(coarse: Precision) -> Tolerance | None:
             again = lambda: self.beside.there.again(there, due.given, due.douts, whole=True)  # noqa: E731
-            return self.beside.spread(again, due.expected, coarse)[line.quantity]
+            tolerance = self.beside.spread(again, due.expected, coarse)[line.quantity]
+            found = compare(judged.actual, judged.expected, tolerance, coarse)
+            return None if found.problem else tolerance  # nor may it be off on the whole, as rounding is not
 
         return as_if(judged.actual, judged.expected, self.beside.precision, derive)
 

@@ -1,8 +1,8 @@
 """Which term of an update is to blame: the truth's own step is made again with one thing changed, and compared.
 
 What is known of an optimizer is what torch.optim keeps: groups of options (lr, weight_decay, momentum, betas, eps) and
-a state for each parameter. A wrapper's is found in its attributes. The first change that makes the candidate's move
-out of the truth's names the term.
+a state for each parameter. A wrapper's is found in its attributes. The change that comes closest to the candidate's
+move names the term, if it makes nearly all of the difference.
 """
 
 import copy
@@ -59,9 +59,10 @@ def blamed(at: Moment) -> tuple[str, str]:
     """The term and a sentence; ("update", "") where no change explains the candidate's move."""
     if _without_gradient(at):
         return "weight averaging", "it has no gradient, and is not carried along as the truth's is"
-    for change in _changes(at):
-        if _explains(_again(at, change), at):
-            return change.term, change.cause
+    left = [(_unexplained(_again(at, change), at), change) for change in _changes(at)]
+    least, change = min(left, key=lambda pair: pair[0], default=(math.inf, None))
+    if change is not None and least <= EXPLAINED:
+        return change.term, change.cause
     return _by_rate(at) or ("update", "")
 
 
@@ -174,11 +175,11 @@ def _regrouped(optimizer: torch.optim.Optimizer, change: Callable[[dict[str, Any
     optimizer.param_groups[:] = groups
 
 
-def _explains(moves: Tensors, at: Moment) -> bool:
-    """Whether the changed step is the candidate's, all but a little of what set the two apart."""
+def _unexplained(moves: Tensors, at: Moment) -> float:
+    """How far the changed step is from the candidate's, as a share of how far the truth's is."""
     apart = sum(float((at.got[n].double() - v).square().sum()) for n, v in at.moved.items())
     rest = sum(float((at.got[n].double() - v).square().sum()) for n, v in moves.items())
-    return math.sqrt(rest) <= EXPLAINED * math.sqrt(apart)
+    return math.sqrt(rest / apart) if apart else math.inf
 
 
 def _by_rate(at: Moment) -> tuple[str, str] | None:

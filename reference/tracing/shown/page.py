@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scratchproof.report.render import render
-from scratchproof.tracing.shown.tree import indented
+from scratchproof.tracing.shown.tree import above, indented, share
 
 DECADES = 4  # the drawing reaches from 10**-4 of the allowance to 10**4 times it
 HEIGHT, STEP, LEFT, NARROW = 180, 8, 34, 640
@@ -18,8 +18,10 @@ WAYS = ("forced", "free")
 
 def trace_page(document: Mapping[str, Any]) -> str:
     """A page of the document: it asks for nothing outside itself."""
-    calls = list(_calls(document))
-    drawings = [_drawing("forward", calls), _drawing("backward", calls)]
+    made = list(_calls(document))
+    drawings = [_drawing("forward", made), _drawing("backward", made)]
+    by_path = {call["path"]: call for call in made}
+    calls = [by_path[path] for path in above(by_path)]
     return render("trace.html", document=document, calls=calls, drawings=drawings, ticks=_ticks(), left=LEFT)
 
 
@@ -45,12 +47,11 @@ def _worst(lines: Sequence[Mapping[str, Any]], way: str) -> dict[str, Any] | Non
     if not judged:
         return None
     ratio, line = max(judged, key=lambda pair: pair[0])
-    share = "wrong" if math.isinf(ratio) else f"{ratio:.2g}"
     wrong = any(line[way]["problem"] for _, line in judged)
     return {
         "quantity": line["quantity"],
         "ratio": ratio,
-        "share": share,
+        "share": share(ratio),
         "problem": wrong,
         "message": line[way]["message"],
     }

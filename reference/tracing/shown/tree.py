@@ -1,12 +1,13 @@
 """A model's trace as a tree on the terminal, and as JSON (format "scratchproof-model-trace", version 1).
 
 Each cell is the error over its allowance where it comes closest to (or goes farthest beyond) it: below 1 is within
-rounding. "forced" is on the truth's own values, "free" on the way of the candidate's own.
+rounding. "forced" is on the truth's own values, "free" on the way of the candidate's own. A module stands above what
+it calls.
 """
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +19,10 @@ from scratchproof.report.text import plain
 from scratchproof.tracing.calls import ROOT
 from scratchproof.tracing.lines import CallLine, Trace
 
+LEGEND = (
+    "Each number is an error over what rounding may make of it, where that is worst: above 1 is too much.\n"
+    "forced: on the truth's own values, which shows where an error is made; free: on what came before."
+)
 FORMAT, VERSION = "scratchproof-model-trace", 1
 WIDTH = 120
 
@@ -29,9 +34,13 @@ def show_model(console: Console, found: Trace) -> None:
     for heading in ("out, forced", "out, free", "gradients, forced", "gradients, free"):
         table.add_column(heading, justify="right", no_wrap=True)
     for path, lines in _by_path(found):
-        style = "bold red" if path == found.culprit else ""
-        table.add_row(Text(indented(path), style=style), *(_cell(c) for c in _columns(lines)))
+        culprit = path == found.culprit
+        told = Text(
+            f"{indented(path)}{'  <- first divergence' if culprit else ''}", style="bold red" if culprit else ""
+        )
+        table.add_row(told, *(_cell(c) for c in _columns(lines)))
     console.print(table, highlight=False)
+    console.print(Text(f"\n{LEGEND}", style="dim"), soft_wrap=True)
     console.print(Text(f"\n{plain(found.verdict)}", style="green" if found.passed else "bold red"), soft_wrap=True)
     for note in found.notes:
         console.print(Text(f"note: {plain(note)}", style="yellow"), soft_wrap=True)
@@ -80,7 +89,20 @@ def _by_path(found: Trace) -> Iterator[tuple[str, list[CallLine]]]:
     lines: dict[str, list[CallLine]] = {}
     for line in found.lines:
         lines.setdefault(line.path, []).append(line)
-    yield from lines.items()
+    yield from ((path, lines[path]) for path in above(lines))
+
+
+def above(paths: Iterable[str]) -> list[str]:
+    """The same paths, in order but for every module's standing above what it calls."""
+    there, found = dict.fromkeys(paths), dict[str, None]()
+    for path in there:
+        module = path.partition(" ")[0]
+        parts = [] if module == ROOT else module.split(".")
+        for holder in (ROOT, *(".".join(parts[:i]) for i in range(1, len(parts) + 1))):
+            if holder in there:
+                found[holder] = None
+        found[path] = None
+    return list(found)
 
 
 def _columns(lines: list[CallLine]) -> Iterator[list[Comparison]]:
@@ -97,7 +119,14 @@ def _cell(comparisons: list[Comparison]) -> Text:
     worst = max(comparisons, key=_ratio)
     wrong = any(c.problem for c in comparisons)
     ratio = _ratio(worst)
-    return Text("wrong" if math.isinf(ratio) else f"{ratio:.2g}", style="bold red" if wrong else "")
+    return Text(share(ratio), style="bold red" if wrong else "")
+
+
+def share(ratio: float) -> str:
+    """An error over its allowance, to two digits; "wrong" where it has no size."""
+    if math.isinf(ratio):
+        return "wrong"
+    return f"{float(f'{ratio:.2g}'):,.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def _ratio(comparison: Comparison) -> float:
