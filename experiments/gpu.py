@@ -71,26 +71,34 @@ def parts() -> tuple[Part, ...]:
     )
     return (
         *exams,
+        _experiment(
+            "attribution", "do its answers differ by rounding, TF32, an order that changes, or a bug?", backend=False
+        ),
         *thousand,
+        _experiment("floors", "how far are the steps from what memory and arithmetic allow?", backend=False),
         _experiment("two_layer", "does a two-layer net learn there what it learns here?"),
-        _experiment("convnet", "does the convolutional net?"),
+        _experiment("convnet", "does the convolutional net?", more=("--seeds", "1")),
         Part(
             asks="how fast are the steps?",
             module=f"{__package__}.speed",
             cuda=("--quick", "--threads", "1", "--device", "cuda"),
             cpu=("--smoke", "--device", "cpu", "--only", "two-layer step, H 50"),
         ),
-        Part(
-            asks="does the derived tolerance hold for torch's own operations?",
-            module=f"{__package__}.census",
-            cuda=("--device", "cuda"),
-            cpu=("--device", "cpu", "--smoke"),
+        *(
+            _experiment(
+                "census",
+                f"does the derived tolerance hold for torch's own operations in {precision}?",
+                backend=False,
+                more=("--precisions", precision),
+            )
+            for precision in ("float32", "bfloat16", "float16")
         ),
     )
 
 
-def _experiment(name: str, asks: str) -> Part:
-    cuda, cpu = (("--backend", "torch", "--device", device) for device in ("cuda", "cpu"))
+def _experiment(name: str, asks: str, *, backend: bool = True, more: tuple[str, ...] = ()) -> Part:
+    asked = ("--backend", "torch") if backend else ()
+    cuda, cpu = ((*asked, "--device", device, *more) for device in ("cuda", "cpu"))
     return Part(asks=asks, module=f"{__package__}.{name}", cuda=cuda, cpu=(*cpu, "--smoke"))
 
 
@@ -104,8 +112,10 @@ def main(config: Config) -> dict[str, object]:
         folder.mkdir(exist_ok=True)
         results.append(_done(folder) or _run(part, folder, device, config))
         result = results[-1]
-        print(f"{number}. {part.asks} exit {result['exit']}, {result['seconds']:.0f} s: {folder}", flush=True)
-    unconfirmed = [] if device == "cuda" else [result["asks"] for result in results]
+        ended = "ran out of time, goes on when started again" if result["exit"] is None else f"exit {result['exit']}"
+        print(f"{number}. {part.asks} {ended}, {result['seconds']:.0f} s: {folder}", flush=True)
+    unconfirmed = [result["asks"] for result in results if device != "cuda" or result["exit"] is None]
+    unconfirmed += [part.asks for part in parts()[config.parts :]]
     for asks in unconfirmed:
         print(f"no GPU has confirmed: {asks}")
     return run.finish({"device": device, "parts": results, "unconfirmed": unconfirmed})
