@@ -111,7 +111,7 @@ def _product(size: int, precision: str, device: str) -> Callable[[], object]:
 
 def _seconds(work: Callable[[], object], device: str, rounds: int) -> float:
     """The median of some runs, after one that warms up."""
-    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait: Callable[[], object] = torch.cuda.synchronize if device == "cuda" else int
     work()
     taken = []
     for _ in range(rounds):

@@ -3,8 +3,8 @@
     python several_ranks.py FOLDER
 
 Scenes, one folder each: `alone` (one process), `two` and `four` ranks, `killed` (rank 1 of two dies after the first
-epoch) and `resumed` (both start again). Every rank writes what it ended with, or the error it stopped with. In `sweep`
-three ranks share out S0's grid.
+epoch) and `resumed` (both start again), `four killed` (rank 2 of four dies). Every rank writes what it ended with, or
+the error it stopped with. In `sweep` three ranks share out S0's grid.
 """
 
 import multiprocessing
@@ -25,6 +25,7 @@ from scratchproof.table import nets
 from scratchproof.training.optim import TorchSolver
 
 FEATURES, HIDDEN, CLASSES, BATCH = 6, 5, 3, 7  # 7 rows: 4 and 3 of two ranks; 2, 2, 2, 1 of four
+DIES_AT = 6  # in the second epoch of four iterations: the first one's end is kept
 UNEVEN = 3  # rows of a batch that leaves one of four ranks with none
 
 
@@ -74,7 +75,12 @@ def called(number: int, size: int, port: int) -> None:
 
 
 def rank(number: int, size: int, port: int, folder: Path, checkpoint: Path | None, die_at: int) -> None:
-    os.environ |= {"RANK": str(number), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    called(number, size, port)
+    act(number, folder, checkpoint, die_at)
+
+
+def act(number: int, folder: Path, checkpoint: Path | None, die_at: int) -> None:
+    """Train as one of the ranks, as the environment says; leave the parameters behind, or why it stopped."""
     try:
         ranks.join("cpu")
         train(distributed.ShardedSolver, folder / f"{number}.npz", die_at, checkpoint=checkpoint)
@@ -92,16 +98,16 @@ def sweep_rank(number: int, size: int, port: int, folder: Path) -> None:
 
 
 def scene(folder: Path, size: int, checkpoint: Path | None = None, dies: int = -1) -> None:
-    play(folder, size, rank, lambda number: (checkpoint, 6 if number == dies else 0))
+    play(folder, size, rank, lambda number: (checkpoint, DIES_AT if number == dies else 0))
 
 
-def play(folder: Path, size: int, act: Callable[..., None], more: Callable[[int], tuple[Any, ...]]) -> None:
+def play(folder: Path, size: int, part: Callable[..., None], more: Callable[[int], tuple[Any, ...]]) -> None:
     folder.mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=act, args=(n, size, port, folder, *more(n))) for n in range(size)]
+    processes = [context.Process(target=part, args=(n, size, port, folder, *more(n))) for n in range(size)]
     for process in processes:
         process.start()
     for process in processes:
@@ -110,15 +116,16 @@ def play(folder: Path, size: int, act: Callable[..., None], more: Callable[[int]
 
 
 def main(folder: Path) -> None:
-    torch.set_num_threads(1)
     (folder / "alone").mkdir()
     train(TorchSolver, folder / "alone" / "0.npz")
     scene(folder / "two", 2)
     scene(folder / "four", 4)
     scene(folder / "killed", 2, folder / "checkpoints", dies=1)
     scene(folder / "resumed", 2, folder / "checkpoints")
+    scene(folder / "four killed", 4, dies=2)
     play(folder / "sweep", 3, sweep_rank, lambda _: ())
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     main(Path(sys.argv[1]))

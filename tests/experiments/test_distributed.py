@@ -57,10 +57,13 @@ def test_gradients_are_those_of_the_whole_minibatch_even_where_a_rank_has_no_row
         assert equal(end(played / scene / f"{rank}.npz"), alone, 16)
 
 
-def test_when_a_rank_is_killed_the_other_stops_and_says_why(played: Path) -> None:
-    assert (played / "killed" / "exits").read_text().split() == ["2", "-9"]
-    told = (played / "killed" / "0.txt").read_text()
-    assert re.match(r"rank 0 of 2 stopped in iteration \d+ because another rank is gone or silent; start all", told)
+@pytest.mark.parametrize(("scene", "exits"), [("killed", ["2", "-9"]), ("four killed", ["2", "2", "-9", "2"])])
+def test_when_a_rank_is_killed_the_others_stop_and_say_why(played: Path, scene: str, exits: list[str]) -> None:
+    assert (played / scene / "exits").read_text().split() == exits
+    for rank in (rank for rank, code in enumerate(exits) if code == "2"):
+        told = (played / scene / f"{rank}.txt").read_text()
+        why = rf"rank {rank} of {len(exits)} stopped in iteration \d+ because another rank is gone or silent; start all"
+        assert re.match(why, told)
 
 
 def test_a_sweep_is_shared_out_and_each_row_trained_once(played: Path) -> None:
