@@ -188,7 +188,12 @@ class Sitting:
         if truth.cotangents and fits:
             douts = asks.tensors_of(truth.cotangents[0], self.precision.dtype)
             named = [name for name in truth.ask.together if name not in truth.constant]
-            grads = self.candidate.pull(called.number, model, douts, named)
+            try:
+                grads = self.candidate.pull(called.number, model, douts, named)
+            except Raised:
+                if wrong:
+                    return called, found, wrong  # no wonder
+                raise
             handed = {f"d{n}" for n in named} - (set() if self._takes_parameters(model) else self._parameters)
             for quantity in [q for q in truth.expected if q in handed]:
                 found[quantity] = grads.get(quantity[1:], np.zeros(truth.expected[quantity].shape))

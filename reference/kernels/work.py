@@ -12,8 +12,8 @@ from scratchproof.kernels.problem import Problem, Setting, expression, named_arg
 from scratchproof.kernels.sizes import reduced, sizes_in
 from scratchproof.oracle.operations import SUMS, name_of
 
-BUDGET = 2**17  # elements of all results of one call forward; a product or sum of 256 terms counts as one more
-FACTORS = (1024, 256, 64, 16, 8, 4, 2, 1)
+BUDGET = 2**16  # elements of all results of one call forward; a product or sum of 256 terms counts as one more
+FACTORS = tuple(2**i for i in range(14, -1, -1))
 
 
 class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -60,10 +60,12 @@ def scaled(problem: Problem, scale: int | str, seed: int) -> tuple[Setting, int]
         return found, int(scale)
     best: tuple[Setting, int] | None = None
     for factor in FACTORS if problem.source else (1,):
-        setting, work = next(_running(problem, factor, seed), (None, 0.0))
-        if best is not None and work > BUDGET:
-            break
-        best = (setting, factor) if setting is not None else best
+        found = list(_running(problem, factor, seed))
+        within = [setting for setting, work in found if work <= BUDGET]
+        if found and not within:
+            least = min(found, key=lambda pair: pair[1])[0]
+            return best or (least, factor)
+        best = (within[0], factor) if within else best
     if best is None:
         raise _unusable(problem, 1, seed)
     return best
