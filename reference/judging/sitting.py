@@ -54,6 +54,7 @@ class Sitting:
         self.asked: list[tuple[str, float | str]] = []
         self.called: tuple[str, ...] = ()
         self.truths: dict[str, Truth] = {}
+        self.shared: dict[str, Any] = {"expressions": {}}
         self.calls: dict[str, Called] = {}
         self.survivors: set[tuple[str, str]] | None = None
         self.speedup: float | None = None
@@ -160,7 +161,7 @@ class Sitting:
         if not self.candidate.alive:
             return None  # what ended it is told
         seed = self.seed + len(self.asked)
-        truth = Truth(ask=ask, precision=self.precision, allow=self.allow, grid=self.grid, seed=seed)
+        truth = Truth(ask=ask, precision=self.precision, allow=self.allow, grid=self.grid, seed=seed, **self.shared)
         if not ask.must and not truth.sound:
             self.asked.append((ask.name, "not asked: the reference itself fails there"))
             return None
@@ -256,13 +257,7 @@ class Sitting:
 
     def _many(self, shipped: Ask, again: Ask, model: int) -> None:
         """Two sets of inputs in turn, in one memory, as often as there is time for."""
-        truths = [
-            replace(
-                self.truths[n],
-                ask=replace(self.truths[n].ask, name="many calls in a row", instead="changes with calls"),
-            )
-            for n in (shipped.name, asks.AGAIN)
-        ]
+        truths = [self.truths[name] for name in (shipped.name, asks.AGAIN)]
         (args, names), (other, _) = self.handed(shipped), self.handed(again)
         began = time.monotonic()
         self.candidate.repeat(model, args, other, names, 2)
@@ -273,10 +268,9 @@ class Sitting:
             truth = truths[i % 2]
             arrays = results[len(outs) * result : len(outs) * (result + 1)]
             for quantity, actual in zip(outs, arrays, strict=False):
-                found = marked(truth, quantity, actual, {})
-                if found.reason:
-                    message = f"in call {i + 1} of {count}: {found.reason.message}"
-                    self.say(replace(found.reason, message=message))
+                if reason := marked(truth, quantity, actual, {}).reason:
+                    message = f"in call {i + 1} of {count}: {reason.message}"
+                    self.say(replace(reason, kind="changes with calls", message=message, where="many calls in a row"))
                     return
         self.asked.append((f"{count} calls in a row", 0.0))
 

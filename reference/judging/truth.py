@@ -1,12 +1,13 @@
 """What is right, and how far a right computation may be from it, for one call: torch in float64 on the CPU."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_flatten
 
 from scratchproof.kernels.problem import Setting, expression, named_arguments
 from scratchproof.oracle.elementary import Elementary
@@ -65,7 +66,7 @@ class Truth:
     """The right answer to an ask, and what follows from it.
 
     precision: of the problem. allow: the coarsest arithmetic that is permitted inside. grid: what inputs are rounded
-    to, so that a permitted cast of them loses nothing.
+    to, so that a permitted cast of them loses nothing. expressions: shared by all truths of a sitting.
     """
 
     ask: Ask
@@ -73,6 +74,7 @@ class Truth:
     allow: Precision
     grid: Precision
     seed: int
+    expressions: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def constant(self) -> tuple[str, ...]:
@@ -87,6 +89,11 @@ class Truth:
         outs = {name: self.plain.outs[name] for name in floating(self.plain.outs)}
         drawn = {name: rng.standard_normal(out.shape) for name, out in outs.items()}
         return (self.grid.rounded(drawn),) if drawn else ()
+
+    @property
+    def repeats(self) -> int:
+        """Disturbed runs: half as many where much is asked, and a formula's share is left besides."""
+        return REPEATS if self.ask.must and self.ask.pulls else REPEATS // 2
 
     @cached_property
     def plain(self) -> Answer:
@@ -135,7 +142,7 @@ class Truth:
     @cached_property
     def allowed(self) -> dict[str, Tolerance]:
         """Of each output and gradient by name; wide enough for the reference itself at what the problem ships."""
-        derived = self.under(self.allow, REPEATS)
+        derived = self.under(self.allow, self.repeats)
         return {name: self._widened(name, tolerance) for name, tolerance in derived.items()}
 
     @cached_property
@@ -190,7 +197,7 @@ class Truth:
     @cached_property
     def _over(self) -> dict[str, float]:
         """The largest error of the reference in its format, as a share of what is derived, by quantity."""
-        eager, derived = quantities(self.eager), self.under(self.allow, REPEATS)
+        eager, derived = quantities(self.eager), self.under(self.allow, self.repeats)
         found = {}
         for name, value in self.expected.items():
             with np.errstate(all="ignore"):
@@ -214,26 +221,33 @@ class Truth:
         return from_torch(self._expression(precision.dtype), precision, constant=self.constant)
 
     def _expression(self, dtype: torch.dtype) -> Callable[..., Any]:
-        if dtype not in self._expressions:
+        """The reference in a dtype: one and the same for all asks of a setting that differ in tensors alone."""
+        if (key := (*self._key, dtype)) not in self.expressions:
             _, filled = named_arguments(self.ask.setting.model, self.ask.args)
-            self._expressions[dtype] = expression(self.ask.setting, filled, dtype)
-        return self._expressions[dtype]
+            self.expressions[key] = expression(self.ask.setting, filled, dtype)
+        found: Callable[..., Any] = self.expressions[key]
+        return found
 
-    @cached_property
+    @property
     def _alternatives(self) -> tuple[Callable[..., Any], ...]:
         """The reference written out, if anything in it can be."""
-        inner, mode = self._expression(torch.float64), Elementary()
+        if (key := (*self._key, "written out")) not in self.expressions:
+            inner, mode = self._expression(torch.float64), Elementary()
 
-        def written_out(*tensors: torch.Tensor) -> Any:
-            with mode:
-                return inner(*tensors)
+            def written_out(*tensors: torch.Tensor) -> Any:
+                with mode:
+                    return inner(*tensors)
 
-        from_torch(written_out, constant=self.constant)(**self.ask.together)
-        return (written_out,) if mode.used else ()
+            from_torch(written_out, constant=self.constant)(**self.ask.together)
+            self.expressions[key] = (written_out,) if mode.used else ()
+        found: tuple[Callable[..., Any], ...] = self.expressions[key]
+        return found
 
     @cached_property
-    def _expressions(self) -> dict[torch.dtype, Callable[..., Any]]:
-        return {}
+    def _key(self) -> tuple[Any, ...]:
+        leaves = tree_flatten(self.ask.args)[0]
+        others = tuple(repr(leaf) for leaf in leaves if not isinstance(leaf, torch.Tensor))
+        return (self.ask.setting.model, others)
 
 
 def quantities(found: Answer) -> dict[str, Any]:

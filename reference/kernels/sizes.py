@@ -52,7 +52,6 @@ def reduced(found: tuple[int, ...], factor: int) -> Iterator[dict[int, int]]:
     yield apart
     yield {size: max(size // factor, LEAST) for size in found}
     yield {size: max(-(-size // factor), 1) for size in found}
-    yield {size: max(size // factor, LEAST) if size > LEAST**2 else size for size in found}
 
 
 def _numbers(tree: ast.AST) -> Iterator[ast.Constant]:

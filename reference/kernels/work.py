@@ -1,7 +1,7 @@
 """How large a problem is: what the reference computes in one call, counted, and the sizes at which that is bounded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -59,16 +59,21 @@ def scaled(problem: Problem, scale: int | str, seed: int) -> tuple[Setting, int]
             raise _unusable(problem, int(scale), seed)
         return found, int(scale)
     best: tuple[Setting, int] | None = None
-    for factor in FACTORS if problem.source else (1,):
-        found = list(_running(problem, factor, seed))
-        within = [setting for setting, work in found if work <= BUDGET]
-        if found and not within:
-            least = min(found, key=lambda pair: pair[1])[0]
-            return best or (least, factor)
-        best = (within[0], factor) if within else best
+    factors: Sequence[int] = FACTORS if problem.source else (1,)
+    for factor in factors:
+        ways = list(_running(problem, factor, seed))
+        within = [setting for setting, work in ways if work <= BUDGET]
+        if within:
+            best = within[0], factor
+        elif ways:
+            return best or (min(ways, key=_work)[0], factor)
     if best is None:
         raise _unusable(problem, 1, seed)
     return best
+
+
+def _work(found: tuple[Setting, float]) -> float:
+    return found[1]
 
 
 def _running(problem: Problem, factor: int, seed: int) -> Iterator[tuple[Setting, float]]:
