@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,7 +44,7 @@ from .record import Run
 Array = NDArray[Any]
 FORMATS = ("float64", "float32", "float16", "bfloat16")
 KINDS = ("pair", "loss", "net", "forward")
-SHAPES = 40  # of a layer, in turn
+SHAPES = 41  # of a layer, in turn: no multiple of the distributions, so that all meet
 BATCH, ELEMENTS = 16, 2**16  # draws of one shape side by side, and of how many elements at most
 SCALES = {"float16": (0.1, 0.3, 1.0, 2.0)}
 FURTHER = (1e-6, 1e-3, 1.0, 1e3, 1e6)  # of formats with a range to speak of
@@ -103,9 +104,10 @@ def _known(file: Path) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """Several sets of inputs of one shape, distribution and scale, and the subjects that get them."""
+    """Several sets of inputs of one case, distribution and scale, and the subjects that get them."""
 
     layer: Layer
+    case: Case
     precision: Precision
     distribution: str
     scale: float
@@ -135,12 +137,9 @@ class Draw:
 
     def trials(self) -> list[Trial]:
         """With their allowances, derived side by side."""
-        assert self.layer.shapes is not None
-        sizes = drawn(self.layer.shapes, self.turn // SHAPES, SHAPES)[self.turn % SHAPES]
-        case = self.layer.shapes.case(sizes)
-        elements = sum(value.size for value in case.inputs(np.random.default_rng(0)).values())
+        elements = sum(value.size for value in self.case.inputs(np.random.default_rng(0)).values())
         count = max(1, min(BATCH, ELEMENTS // elements))
-        trials = [self._trial(case, BATCH * self.turn + i) for i in range(count)]
+        trials = [self._trial(self.case, BATCH * self.turn + i) for i in range(count)]
         found = tolerances_of_many(
             self.layer.torch,
             [trial.truth for trial in trials],
@@ -148,7 +147,7 @@ class Draw:
             [trial.cotangents for trial in trials],
             self.precision,
             constant=self.layer.constant,
-            options=case.options,
+            options=self.case.options,
             alternatives=self.layer.alternatives,
             stored=self.layer.stored,
             seed=self.turn,
@@ -180,7 +179,7 @@ def _draws(config: Config) -> Iterator[Draw]:
     if not rows:
         raise ValueError(f"layers is {config.layers!r} but no layer of shapes is called so")
     subjects = {name: _subjects(name) for name in config.precisions.split(",")}
-    turn = config.seed
+    turn, cases = config.seed, {layer.name: _cases(layer, config.seed) for layer in rows}
     while True:
         for layer in rows:
             for name, of_precision in subjects.items():
@@ -188,6 +187,7 @@ def _draws(config: Config) -> Iterator[Draw]:
                 for distribution, scale in _data(precision, turn):
                     yield Draw(
                         layer=layer,
+                        case=next(cases[layer.name]),
                         precision=precision,
                         distribution=distribution,
                         scale=scale,
@@ -195,6 +195,12 @@ def _draws(config: Config) -> Iterator[Draw]:
                         subjects=of_precision,
                     )
         turn += 1
+
+
+def _cases(layer: Layer, seed: int) -> Iterator[Case]:
+    """A layer's shapes, another for each draw."""
+    assert layer.shapes is not None
+    return cycle([layer.shapes.case(sizes) for sizes in drawn(layer.shapes, seed, SHAPES)])
 
 
 def _data(precision: Precision, turn: int) -> Iterator[tuple[str, float]]:
