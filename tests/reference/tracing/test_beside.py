@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -58,3 +59,28 @@ def test_what_no_arithmetic_explains_is_not_explained(change):
     found = trace(net(Wrong), net(), inputs=x())
     assert found.culprit == "2"
     assert "as if" not in found.reason or change(1.0) > 0
+
+
+class Off(nn.Linear):
+    """A linear layer that is off at one element."""
+
+    place, by = (0, 0), 0.0
+
+    def forward(self, x):
+        off = torch.zeros(len(x), self.out_features, dtype=x.dtype)
+        off[self.place] = self.by
+        return super().forward(x) + off
+
+
+def test_what_is_hardly_beyond_its_allowance_is_held_to_more_runs():
+    right = net()
+    beside = Beside(truth=right, inputs=x(), precision=PRECISIONS["float32"], pairs={})
+    dtypes = ((torch.float32,), (torch.float32,))
+    few, many = (beside.due("2", dtypes, whole=True, times=n).allowed["out"].allowed for n in (1, 6))
+    assert (many >= few).all()
+    place = np.unravel_index(np.argmax(many / few), few.shape)
+    candidate = net(Off)
+    candidate[2].place, candidate[2].by = place, float(few[place] + many[place]) / 2
+    assert beside.trace(candidate).passed
+    candidate[2].by = float(3 * many[place])
+    assert beside.trace(candidate).culprit == "2"
