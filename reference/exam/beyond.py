@@ -19,7 +19,7 @@ from scratchproof.exam.corners import LABELS, LAYOUTS
 from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import compared, held_to, judge, quantities, unanswered, verdict_of
 from scratchproof.oracle.tolerance import Tolerance, tolerances
-from scratchproof.sandbox.failures import Failure, Raised
+from scratchproof.sandbox.failures import Failure, Raised, guarded
 from scratchproof.subjects.subject import ContractError
 from scratchproof.table.layers import Shapes
 from scratchproof.vjp import Answer, Array, Inputs, Outputs
@@ -302,9 +302,19 @@ def _ordered(exam: Exam, a: Trial, b: Trial, c: Trial) -> Iterator[tuple[str, st
     for name, value in b.given().items():
         again[name][...] = value
     yield "when its arrays are filled anew", "b", _pulled(function(**again), b)
-    for turn in range(exam.effort.calls):
-        trial, which = ((a, "a"), (b, "b"))[turn % 2]
-        yield f"at call {turn + 7}", which, _pulled(function(**trial.given()), trial)
+    for turn, found in enumerate(_in_turn(exam, a, b)):
+        yield f"at call {turn + 7}", "ab"[turn % 2], found
+
+
+def _in_turn(exam: Exam, a: Trial, b: Trial) -> Iterator[Answer]:
+    """The answers to many calls, for one trial and the other in turn; a process apart is asked for them at once."""
+    order = [turn % 2 for turn in range(exam.effort.calls)]
+    apart = getattr(guarded(exam.subject.function, exam.layer, a.case, exam.precision), "turns", None)
+    if apart is not None:
+        yield from apart([(t.given(), next(iter(t.given_cotangents()), {})) for t in (a, b)], order)
+        return
+    function = exam.function(a)
+    yield from (_pulled(function(**(a, b)[at].given()), (a, b)[at]) for at in order)
 
 
 def _answered(exam: Exam, trial: Trial) -> Answer:
