@@ -40,6 +40,8 @@ def _of_gradient(item: Item, reg: float) -> Iterator[tuple[str, Array]]:
         return
     for factor, told in SHARES.items():
         yield f"the share of the regularisation in {quantity} is {told}", item.expected + (factor - 1) * share
+    added = reg * value.sum() * next(iter(trial.cotangents[index].values()))
+    yield f"the regularisation adds reg times the sum of {quantity[1:]}, one number", item.expected - share + added
     by_rows = len(trial.inputs[trial.layer.data])
     sentence = f"the share of the regularisation in {quantity} is divided by N"
     yield sentence, item.expected + (1 / by_rows - 1) * share

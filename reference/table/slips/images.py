@@ -52,7 +52,30 @@ def _moved_backward(order: tuple[int, ...], back: tuple[int, ...] | None) -> Exp
     return instead(right, {0: wrong(0), 1: wrong(1), 2: wrong(2)})
 
 
+def _of_images(count: Callable[[int, int, int], int]) -> Expression:
+    """dx with another number of pixels of a channel than it has, from N, H and W."""
+
+    def dx(dout: Tensor, x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> Tensor:
+        N, C, H, W = x.shape
+        p = Parts(x.permute(0, 2, 3, 1).reshape(-1, C), BATCH, eps)
+        g, told = dout.permute(0, 2, 3, 1).reshape(-1, C) * gamma, count(N, H, W)
+        found = (told * g - g.sum(0) - p.normed * (g * p.normed).sum(0)) / (told * p.std)
+        return found.reshape(N, H, W, C).permute(0, 3, 1, 2)
+
+    return instead(pixels_of(rows_normalised), {0: dx})
+
+
+_PIXELS: dict[str, Callable[[int, int, int], int]] = {
+    "N": lambda N, H, W: N,
+    "H * W": lambda N, H, W: H * W,
+    "N * H": lambda N, H, W: N * H,
+    "N * W": lambda N, H, W: N * W,
+}
 SPATIAL_BATCHNORM: Slips = {
+    **{
+        f"in backward, {told} stands for N * H * W, the number of pixels of a channel": _of_images(count)
+        for told, count in _PIXELS.items()
+    },
     **{sentence: pixels_of(expression) for sentence, expression in BATCHNORM.items()},
     "x is reshaped to (N*H*W, C) without moving its channels to the end first, and back likewise": _pixels_unmoved,
     "x is reshaped to (N*H*W, C) without moving its channels to the end first": _unmoved_in,

@@ -185,6 +185,12 @@ SVM: Slips = {
         {0: lambda dout, x, y: dout * (_with_itself(x, y) - _one_hot(x, y)) / len(y)},
     ),
     "the right class gets no gradient": svm_no_right_class,
+    "the right class gets the sum of the margins, not their number": instead(
+        nets.svm, {0: lambda dout, x, y: dout * _margins_summed(x, y) / len(x)}
+    ),
+    "every class gets its margin, not 1, and the right one their sum": instead(
+        nets.svm, {0: lambda dout, x, y: dout * _margins_summed(x, y, every=True) / len(x)}
+    ),
     "the right class gets -1, whatever the number of margins above 0": _svm_dx(lambda mask, right: mask - right),
     "the right class gets -1 added to no more than one margin's share": _svm_dx(
         lambda mask, right: mask - right * mask.amax(1, keepdim=True)
@@ -212,6 +218,12 @@ SVM: Slips = {
         (F.relu(x - x.gather(1, y[:, None]) + 1) * (1 - _one_hot(x, y))).amax(1).sum() / len(y)
     ),
 }
+
+
+def _margins_summed(x: Tensor, y: Tensor, *, every: bool = False) -> Tensor:
+    right = _one_hot(x, y)
+    margins = F.relu(x - x.gather(1, y[:, None]) + 1) * (1 - right)
+    return (margins if every else (margins > 0).to(x.dtype)) - right * margins.sum(1, keepdim=True)
 
 
 def _with_itself(x: Tensor, y: Tensor) -> Tensor:

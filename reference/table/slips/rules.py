@@ -174,7 +174,18 @@ def _first_counted_late(w: Tensor, dw: Tensor, **options: float) -> Tensor:
     return torch.stack(found)
 
 
+def _corrected_kept(w: Tensor, dw: Tensor, **options: float) -> Tensor:
+    lr, beta1, beta2, eps = {**_ADAM, **options}.values()
+    m, v, found = torch.zeros_like(w), torch.zeros_like(w), []
+    for t, g in enumerate(dw, start=1):
+        m = (beta1 * m + (1 - beta1) * g) / (1 - beta1**t)
+        v = (beta2 * v + (1 - beta2) * g * g) / (1 - beta2**t)
+        found.append(w := w - lr * m / (v.sqrt() + eps))
+    return torch.stack(found)
+
+
 ADAM: Slips = {
+    "the corrected moments are kept for the next step: the correction is for this step alone": _corrected_kept,
     "both bias corrections are missing": _adam(correct=(False, False)),
     "the bias correction of the first moment m is missing": _adam(correct=(False, True)),
     "the bias correction of the second moment v is missing": _adam(correct=(True, False)),

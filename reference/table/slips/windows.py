@@ -235,11 +235,18 @@ def _swapped(kernel: Any) -> Slips:
     }
 
 
-def _window_of_stride(x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
-    """The maximum over as many rows as the stride has, in an output of the right size."""
-    right = F.max_pool2d(x, (pool_height, pool_width), stride)
-    rows = [x[:, :, i * stride : i * stride + stride] for i in range(right.shape[2])]
-    return torch.cat([F.max_pool2d(row, (row.shape[2], pool_width), (1, stride))[:, :, :1] for row in rows], 2)
+def _sliced(size: Any) -> Any:
+    """Windows of another size, cut out as slices are: fewer at the border, in an output of the right size."""
+
+    def pool(x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
+        right = F.max_pool2d(x, (pool_height, pool_width), stride)
+        height, width = size(pool_height, pool_width, stride)
+        places = product(range(0, right.shape[2] * stride, stride), range(0, right.shape[3] * stride, stride))
+        return torch.stack([x[:, :, i : i + height, j : j + width].amax((2, 3)) for i, j in places], 2).reshape(
+            right.shape
+        )
+
+    return pool
 
 
 MAX_POOL: Slips = {
@@ -277,7 +284,12 @@ MAX_POOL: Slips = {
     "negative maxima are taken for 0: the output starts at 0": lambda x, **options: F.relu(
         pooling(F.max_pool2d)(x, **options)
     ),
-    "the window is as high as the stride": _window_of_stride,
+    "the window is as high as the stride": _sliced(lambda height, width, stride: (stride, width)),
+    "the window is as wide as the stride": _sliced(lambda height, width, stride: (height, stride)),
+    "the window is as high and as wide as the stride": _sliced(lambda height, width, stride: (stride, stride)),
+    "the window is as wide as it is high": _sliced(lambda height, width, stride: (height, height)),
+    "the window is as high as it is wide": _sliced(lambda height, width, stride: (width, width)),
+    "the window is 2 by 2, whatever its size": _sliced(lambda height, width, stride: (2, 2)),
     **_swapped(F.max_pool2d),
 }
 
