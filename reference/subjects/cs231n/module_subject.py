@@ -89,7 +89,7 @@ class ModuleSubject:
 
     def refuses_all(self, layer: Layer) -> bool:
         """A package promises it by `__refuses__ = ValueError`."""
-        return getattr(self.module, "__refuses__", None) is ValueError
+        return vars(self.module).get("__refuses__") is ValueError
 
     def spelled(self, layer: Layer, case: Case, precision: Precision) -> Spelling | None:
         if layer.name in self.of_tensors:
