@@ -41,8 +41,26 @@ def check_scores(exam: Exam) -> Iterator[Result]:
             message = f"loss(X) without labels {told}; test mode must return the class scores"
             yield exam.result("scores", trial, "scores", verdict=Verdict.FAIL, severity=Severity.CRASH, message=message)
             continue
-        comparison = compare(found, trial.truth.out, trial.tolerance(trial.out), exam.precision)
-        yield verdict_of(exam, trial, "scores", "scores", comparison)
+        tolerance = trial.tolerance(trial.out)
+        comparison = compare(found, trial.truth.out, tolerance, exam.precision)
+        wrong = comparison.problem is not None and found.shape == trial.truth.out.shape
+        cause = not_scores(found, trial.truth.out, tolerance.allowed) if wrong else ""
+        yield verdict_of(exam, trial, "scores", "scores", comparison, cause=cause)
+
+
+def not_scores(found: Array, scores: Array, allowed: Array) -> str:
+    """What is returned in place of class scores (N, C); an empty string where that is not known."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares = powers / powers.sum(axis=-1, keepdims=True)
+    others = {
+        "probabilities are returned (a softmax is applied), where scores are due": shares,
+        "the logarithms of probabilities are returned, where scores are due": np.log(shares),
+        "a ReLU is applied to the scores": np.maximum(scores, 0.0),
+        "a sigmoid is applied to the scores": 1 / (1 + np.exp(-scores)),
+        "each row's largest score is subtracted": scores - scores.max(axis=-1, keepdims=True),
+    }
+    near = (told for told, other in others.items() if (np.abs(found - other) <= ROUNDING * allowed.max()).all())
+    return next(near, "")
 
 
 def check_rows(exam: Exam) -> Iterator[Result]:

@@ -160,7 +160,9 @@ def _in_turn(
 
     given: the inputs and the cotangents of each call. Returns the answers that differ, and which each call gave.
     """
-    call, kept, said, began = by_name(function), [], [], time.monotonic()
+    call, began = by_name(function), time.monotonic()
+    kept: list[Answer] = []
+    said: list[int] = []
     for arrays in given:
         copies = [array.copy() for array in arrays]
         outs, pullback = call(**dict(zip(names, copies, strict=False)))

@@ -144,6 +144,17 @@ def _cut(item: Item) -> Iterator[tuple[str, Array]]:
     yield "its padding is not stripped", found.grads[0][trial.layer.data]
 
 
+def _masked_in_test(item: Item) -> Iterator[tuple[str, Array]]:
+    """What a mask would leave where a layer that draws one in training is to do nothing."""
+    if item.trial.layer.mode != "test" or item.actual.shape != item.expected.shape:
+        return
+    kept = item.actual != 0
+    p = item.trial.case.options.get("p", 1.0)
+    yield "the mask is applied in test mode too", np.where(kept, item.expected / p, 0.0)
+    yield "the mask is applied in test mode too", np.where(kept, item.expected, 0.0)
+    yield "the mask is applied in test mode too", np.where(kept, item.expected / (1 - p), 0.0)
+
+
 def _factors(item: Item) -> Iterator[tuple[str, Array]]:
     """An input that comes in as a factor once too often, or once too seldom, along the axes that it fits."""
     expected = item.expected.astype(np.float64)
@@ -164,4 +175,13 @@ def _fits(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
         return False
 
 
-SUSPICIONS: tuple[Suspicion, ...] = (of_regularisation, _cut, _sums, _scales, _shapes, _others, _factors)
+SUSPICIONS: tuple[Suspicion, ...] = (
+    of_regularisation,
+    _cut,
+    _sums,
+    _scales,
+    _shapes,
+    _others,
+    _masked_in_test,
+    _factors,
+)

@@ -16,6 +16,7 @@ Mistaken: TypeAlias = Mapping[Place, Array]
 
 ROOM = 4.0  # times the allowance within which a mistake is reproduced: its own rounding is another than the truth's
 FAR = 16.0  # times as far from the truth must a mistake be to be told from it
+LARGER = 3  # shapes beside a shrunk one, where truth is often 0
 SIGNAL = 1e3  # times the allowance must the truth reach to say anything
 
 
@@ -94,8 +95,12 @@ def by_place(trial: Trial, found: Answer) -> Mistaken:
 
 
 def belonging(exam: Exam, check: str, case: str) -> Sequence[Seen]:
-    """What was seen in the named cases, and in the one that is asked about."""
-    return [one for one in exam.seen if one.check == "values" or (one.check, one.trial.name) == (check, case)]
+    """What was seen in the named cases, in the one that is asked about, and in the largest that it was shrunk from."""
+    found = [one for one in exam.seen if one.check == "values" or (one.check, one.trial.name) == (check, case)]
+    if check != "shapes":
+        return found
+    others = [one for one in exam.seen if one.check == check and one.trial.name != case]
+    return found + sorted(others, key=lambda one: -sum(value.size for value in one.trial.inputs.values()))[:LARGER]
 
 
 def _near(a: Array, b: Array, allowed: Array) -> bool:

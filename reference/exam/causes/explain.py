@@ -104,7 +104,7 @@ class Reading:
         for mistake, standing in self.standings():
             if quantity in standing.explains:
                 partly = bool(standing.contradicted)
-                rank = (mistake.rank, int(partly), -len(standing.explains))
+                rank = (max(mistake.rank, int(partly)), int(partly), -len(standing.explains))
                 yield Candidate(rank, f"{self._way(quantity) if partly else ''}{mistake.sentence}", mistake)
         for sentence in self._alone(quantity):
             yield Candidate((1, 0, -2 if sentence.startswith(SUMMED) else -1), sentence)

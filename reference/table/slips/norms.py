@@ -100,6 +100,16 @@ def _forward(axis: int, over: str) -> Slips:
         **_both("eps is added outside the root", axis, lambda p, x, eps: p.centred / (torch.sqrt(p.var) + eps)),
         "eps is left out": _norm(axis, lambda p, x, eps: p.centred / torch.sqrt(p.var)),
         **_both("x is divided by the variance: the root is missing", axis, lambda p, x, eps: p.centred / (p.var + eps)),
+        **_both(
+            "the mean is that of all of x: the axis is missing",
+            axis,
+            lambda p, x, eps: (x - x.mean()) / p.std,
+        ),
+        **_both(
+            "the variance is that of all of x: the axis is missing",
+            axis,
+            lambda p, x, eps: p.centred / torch.sqrt(x.var(correction=0) + eps),
+        ),
         **_both("the mean is not subtracted", axis, lambda p, x, eps: x / p.std),
         **_both(
             "the squares are summed, not averaged, for the variance",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from scratchproof.table.expressions import with_slope
-from scratchproof.table.slips.making import Slips
+from scratchproof.table.slips.making import Slips, instead
 from scratchproof.vjp import Expression
 
 Step = Callable[..., Tensor]
@@ -43,7 +43,13 @@ _STEPS: dict[str, Step] = {
     "Wh is not transposed on the way back to the previous h": _untransposed,
     "no gradient flows back to the previous h": _plain(torch.tanh, torch.Tensor.detach),
 }
-RNN_STEP: Slips = _STEPS
+RNN_STEP: Slips = {
+    **_STEPS,
+    "dWh is made with the next h, where the previous one is due": instead(
+        _plain(torch.tanh),
+        {3: lambda dout, x, h, Wx, Wh, b: (n := torch.tanh(x @ Wx + h @ Wh + b)).T @ (dout * (1 - n * n))},
+    ),
+}
 
 
 def _unrolled(step: Step, hand_on: Callable[[Tensor], Tensor] = lambda h: h, turned: bool = False) -> Expression:
@@ -103,13 +109,17 @@ def _lstm_step(
     new: Callable[[Tensor], Tensor] = torch.tanh,
     to_h: Callable[[Tensor], Tensor] = lambda c: c,
     forget: Callable[[Tensor], Tensor] = lambda f: f,
+    forgot: str = "prev_c",
     cut: str = "",
 ) -> Callable[..., Mapping[str, Tensor]]:
     """A step with one thing otherwise. order: of the four gates in Wx, Wh and b. cut: what passes no gradient back."""
 
     def step(x: Tensor, prev_h: Tensor, prev_c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Mapping[str, Tensor]:
         a = dict(zip(order, (x @ Wx + prev_h @ Wh + b).chunk(4, 1), strict=True))
-        c = forget(gate(a["f"])) * prev_c + gate(a["i"]) * new(a["g"])
+        f, i, g = forget(gate(a["f"])), gate(a["i"]), new(a["g"])
+        c = f * prev_c + i * g
+        other = {"prev_c": prev_c, "next_c": c, "nothing": torch.zeros_like(c)}[forgot].detach()
+        c = c + (f - f.detach()) * (other - prev_c.detach())  # what the forget gate's gradient is multiplied with
         found = {"next_h": gate(a["o"]) * cell(to_h(c)), "next_c": c}
         return {name: value.detach() if name == cut else value for name, value in found.items()}
 
@@ -125,6 +135,8 @@ _LSTM: dict[str, Callable[..., Mapping[str, Tensor]]] = {
     "there is no tanh around the cell state: next_h = o * next_c": _lstm_step(cell=lambda c: c),
     "a sigmoid stands where tanh is due, for g": _lstm_step(new=torch.sigmoid),
     "the gates have no sigmoid": _lstm_step(gate=lambda a: a),
+    "the next cell state stands where prev_c is due in the forget gate's gradient": _lstm_step(forgot="next_c"),
+    "the forget gate gets no gradient": _lstm_step(forgot="nothing"),
     "the forget gate is missing: the old cell state is kept whole": _lstm_step(forget=torch.ones_like),
     "the gradient's way from next_h to the cell state is missing": _lstm_step(to_h=torch.Tensor.detach),
     "the derivative of tanh is missing on the way from next_h to the cell state": _lstm_step(

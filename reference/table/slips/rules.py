@@ -123,6 +123,9 @@ RMSPROP: Slips = {
     "the gradient is not squared, and the root is that of the mean's absolute value": _rms_of(
         lambda c, g, d: d * c + (1 - d) * g, lambda c, eps: c.abs().sqrt() + eps
     ),
+    "the old mean of squares is kept whole: it is not multiplied by the decay": _rms_of(
+        lambda c, g, d: c + (1 - d) * g * g, _root
+    ),
     "the squares are added up, as in AdaGrad": _rms_of(lambda c, g, d: c + g * g, _root),
     "the old mean is used, before this gradient comes into it": _rms(
         lambda c, g, lr, d, eps: (_mean(c, g, d), lr * g / (c.sqrt() + eps))
@@ -184,6 +187,19 @@ def _corrected_kept(w: Tensor, dw: Tensor, **options: float) -> Tensor:
     return torch.stack(found)
 
 
+def _linear_correction(which: tuple[bool, bool]) -> Expression:
+    def expression(w: Tensor, dw: Tensor, **options: float) -> Tensor:
+        lr, beta1, beta2, eps = {**_ADAM, **options}.values()
+        m, v, found = torch.zeros_like(w), torch.zeros_like(w), []
+        for t, g in enumerate(dw, start=1):
+            m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+            powers = [beta * t if wrong else beta**t for beta, wrong in zip((beta1, beta2), which, strict=True)]
+            found.append(w := w - lr * (m / (1 - powers[0])) / ((v / (1 - powers[1])).sqrt() + eps))
+        return torch.stack(found)
+
+    return expression
+
+
 ADAM: Slips = {
     "the corrected moments are kept for the next step: the correction is for this step alone": _corrected_kept,
     "both bias corrections are missing": _adam(correct=(False, False)),
@@ -191,6 +207,9 @@ ADAM: Slips = {
     "the bias correction of the second moment v is missing": _adam(correct=(True, False)),
     "the first moment m is corrected by beta2, where beta1 is due": _adam(by=(1, 1)),
     "the second moment v is corrected by beta1, where beta2 is due": _adam(by=(0, 0)),
+    "1 - beta1 * t stands where 1 - beta1 ** t is due": _linear_correction((True, False)),
+    "1 - beta2 * t stands where 1 - beta2 ** t is due": _linear_correction((False, True)),
+    "1 - beta * t stands where 1 - beta ** t is due": _linear_correction((True, True)),
     "t is never counted: every step is corrected as the first": _adam(count=lambda t: 1.0),
     "t runs one ahead: it is counted once too often": _adam(count=lambda t: t + 1),
     "t is counted twice a step": _adam(count=lambda t: 2 * t),
