@@ -9,6 +9,7 @@ from scratchproof.options import (
     dtype_option,
     effort_option,
     layer_option,
+    mapping_option,
     rename_option,
     seed_option,
     time_limit_option,
@@ -24,6 +25,7 @@ from scratchproof.options import (
 @dtype_option
 @effort_option
 @rename_option
+@mapping_option
 @seed_option
 @click.option("--workers", type=click.IntRange(1), help="Processes to grade in; as many as processors by default.")
 @time_limit_option
@@ -41,6 +43,7 @@ def grade(
     dtypes: tuple[str, ...],
     effort: str,
     renamed: dict[str, str],
+    mapping: Path | None,
     seed: int,
     workers: int | None,
     time_limit: float,
@@ -53,12 +56,14 @@ def grade(
     Exit status: 0 if every submission has its row, whatever it says; 2 if there is nothing to grade.
     """
     from scratchproof.grading.engine import run
+    from scratchproof.subjects.cs231n.mapping import read
 
     conditions = Conditions(
         layers=layers,
         precisions=dtypes,
         effort=effort,
         renamed=renamed,
+        mapping=read(mapping) if mapping else {},
         seed=seed,
         call=time_limit,
         whole=submission_limit,

@@ -25,6 +25,7 @@ class Conditions:
     """The same for all submissions of a run. layers and precisions: all of the table if empty.
 
     effort: quick | normal | thorough. renamed: what submissions call something, by CS231n's name for it.
+    mapping: how they answer to those names where a name is not enough.
 
     call, whole: the seconds that one call of a submission's code, and all of them together, may take.
     """
@@ -33,6 +34,7 @@ class Conditions:
     precisions: tuple[str, ...] = ()
     effort: str = "normal"
     renamed: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
     call: float = 10.0
     whole: float = 120.0

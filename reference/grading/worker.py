@@ -91,7 +91,8 @@ def _loaded(task: Task, conditions: Conditions) -> Iterator[Any]:
 
     row = min(6 * conditions.call, conditions.whole)
     limits = Limits(call=min(conditions.call, conditions.whole), row=row, subject=conditions.whole)
-    options = {"renamed": dict(conditions.renamed)} if conditions.renamed else {}
+    told: dict[str, Any] = {"renamed": conditions.renamed, "mapping": conditions.mapping}
+    options = {name: dict(value) for name, value in told.items() if value}
     subject = SandboxedSubject(str(task.path), limits=limits, **options)
     try:
         yield subject

@@ -110,3 +110,13 @@ for line in sys.stdin:
     lost = next(task for task in engine.tasks([tmp_path], tmp_path / "out") if task.name == "b.py")
     assert lost.record.is_file()
     assert engine.done_before(lost, CONDITIONS) is None
+
+
+def test_a_mapping_says_for_all_submissions_how_they_answer(tmp_path):
+    submissions = tmp_path / "submissions"
+    submissions.mkdir()
+    (submissions / "ours.py").write_text(RELU.replace("relu_", "act_").format(GRADIENTS["right"]))
+    mapping = {"relu": {"forward": "act_forward", "backward": "act_backward"}}
+    conditions = Conditions(layers=("relu",), precisions=("float64",), effort="quick", mapping=mapping)
+    (row,) = engine.run([submissions], tmp_path / "out", conditions, workers=1)
+    assert row.verdicts == {"relu": "PASS"}
