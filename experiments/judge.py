@@ -32,7 +32,7 @@ from .record import Run
 
 OURS = "scratchproof judge"
 KINDS = ("right", "mistake", "hack")
-PATIENCE = 120.0  # seconds for one call: some compile
+PATIENCE = 600.0  # seconds for one call: some compile
 Line = dict[str, Any]
 
 
@@ -52,7 +52,7 @@ class Config(Basic):
 
 SMOKE = {
     "problem": "reductions/mean",
-    "name": "quotient,over one",
+    "name": "quotient,over one,thousandth",
     "results": "runs/smoke/judge.jsonl",
     "bank": "runs/smoke/judge-bank",
 }
@@ -161,7 +161,7 @@ def _row(rule: str, lines: Sequence[Line]) -> dict[str, Any]:
     """One rule: of each kind how many it passed, and how many there are."""
     counts = Counter((line["kind"], line["passes"][rule]) for line in lines)
     held = {kind: counts[kind, True] + counts[kind, False] for kind in KINDS}
-    named = sum(line["named"] for line in lines if line["kind"] != "right")
+    named = sum(line["named"] for line in lines if line["kind"] == "hack")
     return {
         "rule": rule,
         "refused": counts["right", False],
@@ -184,12 +184,12 @@ def _families(lines: Sequence[Line]) -> list[dict[str, Any]]:
 
 
 def _surprises(lines: Sequence[Line]) -> list[Line]:
-    """Right ones that were refused, wrong ones that passed, and such as were caught under another name."""
+    """Right ones that were refused, wrong ones that passed, and hacks that were caught under another name."""
     return [line for line in lines if (line["kind"] == "right") != line["passes"][OURS] or _unnamed(line)]
 
 
 def _unnamed(line: Line) -> bool:
-    return line["kind"] != "right" and not line["passes"][OURS] and not line["named"]
+    return line["kind"] == "hack" and not line["named"]
 
 
 def _print(rows: Sequence[dict[str, Any]], told: Sequence[Line], blind: Sequence[Line]) -> None:

@@ -42,6 +42,7 @@ def settle(device: str) -> None:
     for variable in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCH_EXTENSIONS_DIR"):
         os.environ[variable] = os.path.join(own, variable.lower())
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+    os.environ["TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"] = "0"  # worth it for many kernels, not for one
     if not device.startswith("cuda"):
         os.environ["TRITON_INTERPRET"] = "1"
 
