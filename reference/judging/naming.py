@@ -108,7 +108,7 @@ def _borrowed(e: Evidence) -> Iterator[Named]:
         if value.dtype.kind == "f" and value.size == e.actual.size > 1 and (value.ravel() == e.actual.ravel()).all():
             yield Named("copy of an input", f"it is {called}")
     for asked, truth in e.earlier.items():
-        if e.actual.size > 1 and e.agrees(e.actual, truth):
+        if (e.actual.size > 1 or e.actual.dtype.kind == "f") and e.agrees(e.actual, truth):
             yield Named("stale output", f"it is the right answer to another call ({asked})")
 
 

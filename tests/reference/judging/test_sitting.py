@@ -48,6 +48,21 @@ def test_it_is_called_by_its_name(candidate, kind):
     assert judge(Layer, Layer, inputs=lambda: [torch.randn(6, 9)], seed=0).passed
 
 
+class Yesterdays(nn.Module):
+    last = None
+
+    def forward(self, x):
+        out = x.square().mean()
+        found = out if self.last is None else self.last
+        self.__dict__["last"] = out.detach()
+        return out + (found - out).detach()
+
+
+def test_a_single_number_of_yesterday_is_stale_too():
+    found = judge(Yesterdays, lambda x: x.square().mean(), inputs=lambda: [torch.randn(6, 9)], seed=0)
+    assert "stale output" in found.kinds
+
+
 def test_old_weights_are_nobodys_mistake_where_no_gradients_are_asked_for():
     assert judge(OldWeights, Layer, inputs=lambda: [torch.randn(6, 9)], seed=0, grad=False).passed
 
