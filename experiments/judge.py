@@ -97,7 +97,7 @@ def _judged(config: Config, chosen: Sequence[Candidate]) -> Iterator[Line]:
     known = {line["key"]: line for line in map(json.loads, file.read_text().splitlines())} if file.exists() else {}
     left = [c for c in chosen if known.get(c.key, {}).get("text") != _text(c)]
     asked = {c.key for c in left}
-    yield from (known[c.key] for c in chosen if c.key not in asked)
+    yield from ({**known[c.key], "named": _named(c, known[c.key]["reasons"])} for c in chosen if c.key not in asked)
     with file.open("a", encoding="utf-8") as lines, progress("candidates") as advance:
         for done, line in enumerate(_answers(config, left), 1):
             lines.write(json.dumps(line) + "\n")
@@ -136,10 +136,14 @@ def _line(job: tuple[Path, Candidate, int]) -> Line:
         "verdict": str(judgement.verdict),
         "reasons": found,
         "message": str(judgement.reasons[0]) if judgement.reasons else "",
-        "named": bool(set(candidate.reasons) & set(found)),
+        "named": _named(candidate, found),
         "passes": {OURS: judgement.passed, **{name: said for name, (said, _) in says.items()}},
         "seconds": {OURS: seconds, **{name: took for name, (_, took) in says.items()}},
     }
+
+
+def _named(candidate: Candidate, found: Sequence[str]) -> bool:
+    return not set(candidate.reasons).isdisjoint(found)
 
 
 def _timed(ask: Callable[[], Any]) -> tuple[Any, float]:

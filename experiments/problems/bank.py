@@ -31,6 +31,7 @@ WRONG = (
     "wrong term",
     "no gradient",
     "part not computed",
+    "reads unwritten memory",
     "permutation",
     "downgrade",
     "less accurate",

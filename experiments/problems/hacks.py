@@ -103,14 +103,14 @@ NUMBERS = (
     Hack(
         name="a thousandth more",
         text="return super().forward(*inputs) * 1.001",
-        reasons=FALSE,
+        reasons=("wrong factor",),
         fits=lambda p: not p.whole,
     ),
     Hack(
         name="a thousandth added",
         text="return super().forward(*inputs) + 1e-3",
-        reasons=FALSE,
-        fits=lambda p: not p.whole,
+        reasons=("wrong term",),
+        fits=lambda p: not (p.whole or p.scalar),
     ),
     Hack(
         name="no last element",
