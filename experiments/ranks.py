@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .command import Common
 
@@ -64,10 +64,27 @@ def join(device: str, *, wait: timedelta = WAIT) -> int:
     if on_gpus:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     try:
-        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=wait)
+        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=wait, **_meeting_place(wait))
     except RuntimeError as error:
         raise LostRankError(f"the other ranks did not come: {_first_line(error)}") from None
     return dist.get_rank()
+
+
+def _meeting_place(wait: timedelta) -> dict[str, Any]:
+    """Under torchrun its own store, with a part of it for each start; else what the environment says.
+
+    torchrun keeps one store for all its restarts, and a rank that looked up its peers there would find the addresses
+    of those that are gone. Source: pytorch#135712.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return {}
+    import torch.distributed as dist
+
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.PrefixStore(
+        f"start {os.environ['TORCHELASTIC_RESTART_COUNT']}", dist.TCPStore(host, port, is_master=False, timeout=wait)
+    )
+    return {"store": store, "rank": int(os.environ["RANK"]), "world_size": expected_ranks()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """Several ranks on one machine, for test_distributed.py: forked from here, so that torch is imported once.
 
     python several_ranks.py FOLDER
+    torchrun ... several_ranks.py FOLDER elastic
 
 Scenes, one folder each: `alone` (one process), `two` and `four` ranks, `killed` (rank 1 of two dies after the first
 epoch) and `resumed` (both start again), `four killed` (rank 2 of four dies). Every rank writes what it ended with, or
-the error it stopped with. In `sweep` three ranks share out S0's grid.
+the error it stopped with. In `sweep` three ranks share out S0's grid. `elastic` is what torchrun starts: rank 1 dies
+after the first epoch, unless torchrun has started it again.
 """
 
 import multiprocessing
@@ -79,6 +81,11 @@ def rank(number: int, size: int, port: int, folder: Path, checkpoint: Path | Non
     act(number, folder, checkpoint, die_at)
 
 
+def elastic(folder: Path) -> None:
+    number, first = int(os.environ["RANK"]), os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+    act(number, folder, folder / "checkpoints", DIES_AT if first and number == 1 else 0)
+
+
 def act(number: int, folder: Path, checkpoint: Path | None, die_at: int) -> None:
     """Train as one of the ranks, as the environment says; leave the parameters behind, or why it stopped."""
     try:
@@ -128,4 +135,4 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(Path(sys.argv[1]))
+    (elastic if "elastic" in sys.argv else main)(Path(sys.argv[1]))

@@ -66,6 +66,19 @@ def test_when_a_rank_is_killed_the_others_stop_and_say_why(played: Path, scene: 
         assert re.match(why, told)
 
 
+def test_torchrun_starts_all_again_and_they_go_on_from_the_last_epoch(played: Path, tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "--max-restarts", "1", str(SCENES), str(tmp_path), "elastic"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("(Resumed after iteration 4 / 12)") == 1
+    alone = end(played / "alone" / "0.npz")
+    for rank in range(2):
+        shared = end(tmp_path / f"{rank}.npz")
+        assert len(shared["losses"]) == STEPS
+        assert equal(shared, {name: value for name, value in alone.items() if name in shared}, 16 * STEPS)
+
+
 def test_a_sweep_is_shared_out_and_each_row_trained_once(played: Path) -> None:
     assert (played / "sweep" / "exits").read_text().split() == ["0"] * 3
     told = [(played / "sweep" / f"{rank}.out").read_text() for rank in range(3)]
