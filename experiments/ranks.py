@@ -78,8 +78,9 @@ def _meeting_place(wait: timedelta) -> dict[str, Any]:
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return {}
-    import torch.distributed as dist
+    import torch.distributed
 
+    dist: Any = torch.distributed
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = dist.PrefixStore(
         f"start {os.environ['TORCHELASTIC_RESTART_COUNT']}", dist.TCPStore(host, port, is_master=False, timeout=wait)

@@ -7,6 +7,7 @@ alone" are the matrix products without anything around them: nothing that multip
 """
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -126,8 +127,8 @@ def main(config: Config) -> dict[str, Any]:
     from . import speed_report as report
 
     run, rng = Run.start("speed", config), np.random.default_rng(config.seed)
-    about = {"blas": blas_kernels(), "overruled": overruled, "load": os.getloadavg()}
-    report.say(f"BLAS: {about['blas']}; load of the machine: {os.getloadavg()[0]:.2f}")
+    about = {"cpu": processor(), "blas": blas_kernels(), "overruled": overruled, "load": os.getloadavg()}
+    report.say(f"{about['cpu']}; BLAS: {about['blas']}; load of the machine: {os.getloadavg()[0]:.2f}")
     if overruled:
         report.say(f"{overruled} is set: this may not be OpenBLAS's own choice (--blas own)")
     table = []
@@ -194,6 +195,17 @@ def _costs(config: Config, run: Run, rng: Any) -> dict[str, Any]:
         epoch = costs.epoch(images_for(config, run), most=steps)
     speed_report.print_costs(growth, memory, epoch)
     return {"growth": growth, "memory": memory, "epoch": epoch}
+
+
+def processor(told: Path = Path("/proc/cpuinfo")) -> str:
+    """What the processor calls itself, with the widest vectors that it has (Linux; else what Python knows)."""
+    if not told.exists():
+        return platform.processor() or platform.machine()
+    lines = dict(line.split(":", 1) for line in told.read_text().splitlines() if ":" in line)
+    said = {key.strip(): value.strip() for key, value in lines.items()}
+    flags = said.get("flags", "").split()
+    widest = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
+    return " ".join(part for part in (said.get("model name", platform.machine()), widest) if part)
 
 
 def blas_kernels() -> str:

@@ -136,6 +136,24 @@ def test_a_disagreement_ends_the_run(tmp_path: Path) -> None:
     assert "textbook NumPy and torch do not compute the same thing" in result.output
 
 
+def test_the_processor_is_named_with_its_widest_vectors(tmp_path: Path) -> None:
+    told = tmp_path / "cpuinfo"
+    told.write_text("processor\t: 0\nmodel name\t: Some Processor\nflags\t\t: sse2 avx2 avx512f\n\nprocessor\t: 1\n")
+    assert speed.processor(told) == "Some Processor AVX-512"
+    assert speed.processor(tmp_path / "nowhere")
+
+
+def test_the_table_shows_scratch_over_its_products(capsys: pytest.CaptureFixture[str]) -> None:
+    timings = {"torch": 8.0, "scratch": 4.4, "the products alone": 4.0}
+    of = {
+        name: {"milliseconds": ms, "ratio": ms / 8, "low": 0, "high": 1, "thrown_out": 0}
+        for name, ms in timings.items()
+    }
+    row = {"name": "a step", "threads": 1, "mark": None, "notes": {}, "rivals": of}
+    speed_report.print_table([row], 1)
+    assert "1.10" in capsys.readouterr().out
+
+
 def test_a_missed_mark_says_where_the_time_goes(capsys: pytest.CaptureFixture[str]) -> None:
     def timing(ratio: float) -> dict[str, Any]:
         return {"milliseconds": 10 * ratio, "ratio": ratio, "low": ratio, "high": ratio, "rounds": 1, "thrown_out": 0}
