@@ -54,19 +54,20 @@ def drift(errors: Array, expected: Array, allowed: Array) -> float:
     return _mean(np.where(np.isfinite(shares), shares, 0.0))
 
 
-def crowding(values: Array, unit: float) -> float:
+def crowding(values: Array, unit: float, *, stored: bool = False) -> float:
     """How many elements are one for all that a format can tell, beside what chance would bring together; at least 1.
 
     Rows that are alike give results that are, and all of them err alike. Elements are one where they are equal, or lie
     within a sixteenth of a unit and closer than chance has them: that is told by how many lie within four units.
+    stored: of numbers that the format holds, within a unit, and by how many lie within 64.
     """
     values = values[values != 0].ravel()
     if values.size < FEW:
         return 1.0
     sample = values[:: -(-values.size // MANY)]
-    unit = max(unit, SINGLE)
+    unit = max(unit, SINGLE) * (CELLS if stored else 1)
     wide = _different(sample, 4 * unit)
-    sizes = {size: 4 * unit / size for size in (unit / CELLS, FINEST)}
+    sizes = {size: 4 * unit / size for size in (unit / CELLS, *(() if stored else (FINEST,)))}
     seen = max(_by_chance(len(sample), wide * of_wide) / _different(sample, size) for size, of_wide in sizes.items())
     return seen * values.size / len(sample) if seen > NOTED else 1.0
 

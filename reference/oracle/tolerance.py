@@ -143,7 +143,16 @@ def tolerances_of_many(
     others = [computing(one) for one in alternatives]
     how: dict[str, Any] = {"alternatives": others, "stored": stored, "seed": seed, "repeats": repeats}
     found = spread(computing(expression), truth, precision, **how)
-    return [_named(found, which, one) for which, one in enumerate(truths)]
+    # What is computed from equal inputs errs alike, whatever it is multiplied by afterwards.
+    alike = [_crowding(each, precision) for each in inputs]
+    drifting = {key: replace(one, drift=one.drift * math.sqrt(alike[key[0]])) for key, one in found.items()}
+    return [_named(drifting, which, one) for which, one in enumerate(truths)]
+
+
+def _crowding(inputs: Inputs, precision: Precision) -> float:
+    """Of the input that is crowded most."""
+    found = (bias.crowding(inputs[name], precision.unit, stored=True) for name in floating(inputs))
+    return max(found, default=1.0)
 
 
 def _named(

@@ -111,3 +111,15 @@ def test_rows_that_are_alike_err_alike():
         truth = answer(from_torch(net), inputs)
         tolerance = tolerances(net, truth, inputs, (), precision, seed=seed)[0]["out"]
         assert not compare(answer(from_torch(net, precision), inputs).out, truth.out, tolerance, precision).message
+
+
+def test_what_is_computed_from_equal_inputs_errs_alike_whatever_it_is_multiplied_by():
+    precision = PRECISIONS["float16"]
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        inputs = precision.rounded({"x": 1 + rng.standard_normal(3300) / 1000})
+        douts = [precision.rounded({"out": rng.standard_normal(3300)})]
+        truth = answer(from_torch(torch.tanh), inputs, douts)
+        _, (allowed,) = tolerances(torch.tanh, truth, inputs, douts, precision, seed=seed)
+        found = answer(from_torch(torch.tanh, precision), inputs, douts).grads[0]["x"]
+        assert not compare(found, truth.grads[0]["x"], allowed["x"], precision).message
