@@ -9,7 +9,7 @@ import torch
 from scratchproof import scratch
 from scratchproof.exam import checks
 from scratchproof.exam.compare import Severity, Verdict
-from scratchproof.subjects.subject import ModuleSubject, TorchSubject
+from scratchproof.subjects.subject import ModuleSubject, TorchSubject, load
 from scratchproof.table.layers import LAYERS, row
 from scratchproof.vjp import PRECISIONS
 
@@ -209,3 +209,9 @@ def test_code_that_exits_is_a_crash_not_an_end():
     report = checks.examine(planted(relu(forward=leave)), row("relu"), "float64")
     assert report.verdict is Verdict.CRASH
     assert report.findings[0].severity is Severity.CRASH
+
+
+def test_a_short_range_loses_the_digits_of_small_cotangents():
+    """A softmax in float16, whose gradients are subnormal once their cotangent is a thirty-second."""
+    report = checks.examine(load("torch:cpu:float16"), row("softmax_loss"), "float16", effort="quick")
+    assert report.verdict is Verdict.PASS
