@@ -60,6 +60,7 @@ SMOKE = {
 
 def main(config: Config) -> dict[str, object]:
     """Write the bank, judge it, print the tables; return the record."""
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before anything imports it: kernels run on the CPU
     chosen = _chosen(config)
     run = Run.start("judge", config)
     write(Path(config.bank), chosen)

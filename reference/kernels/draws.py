@@ -70,6 +70,7 @@ DISTRIBUTIONS = (
     Distribution(name="37 times as large", change=lambda x: 37.0 * x),
     Distribution(name="a 53rd as large", change=lambda x: x / 53.0),
     Distribution(name="far from zero", change=lambda x: np.where(x != 0, x + 64 * _spread(x), 0.0), hard=True),
+    Distribution(name="far below zero", change=lambda x: np.where(x != 0, x - 64 * _spread(x), 0.0), hard=True),
     Distribution(name="negated", change=lambda x: -x),
     Distribution(name="sparse", change=lambda x: np.where(_hashed(x) < 0.9, 0.0, x), ties=True),
     Distribution(

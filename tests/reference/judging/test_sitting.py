@@ -91,3 +91,12 @@ def test_the_gradient_of_what_is_always_zero_is_nobodys():
 )
 def test_one_number_that_explains_everything_is_told(candidate, kind):
     assert kind in judge(candidate, torch.tanh, inputs=lambda: [torch.randn(6, 9)], seed=0).kinds
+
+
+@pytest.mark.parametrize("least", [0.0, -1.0])
+def test_a_largest_that_is_never_small_is_seen(least):
+    def largest(x):
+        return x.max(1).values
+
+    found = judge(lambda x: largest(x).clamp_min(least), largest, inputs=lambda: [torch.randn(5, 41)], seed=0)
+    assert not found.passed
