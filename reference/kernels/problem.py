@@ -4,6 +4,7 @@ Forms: KernelBench's (`Model`, `get_inputs`, `get_init_inputs`), robust-kbench's
 function `fn` that does the work, and a plain function with `get_inputs`. The reference runs in this process.
 """
 
+import ast
 import inspect
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -197,7 +198,17 @@ def _function(module: ModuleType) -> Any:
 
 
 def _wanted(source: str, name: str) -> tuple[str, ...]:
-    return tuple(n for n in (name, "forward_fn", "module_fn", "forward", "kernel_fn") if n)
+    """The name that was said, those of the file's own functions, and what such functions are often called."""
+    own = [node.name for node in _parsed(source).body if isinstance(node, ast.FunctionDef)]
+    own = [called for called in own if not called.startswith(("_", "get_"))]
+    return tuple(dict.fromkeys(n for n in (name, *own, "forward_fn", "module_fn", "forward", "kernel_fn") if n))
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module([], [])  # told when it is run
 
 
 def named_arguments(model: Any, args: Sequence[Any]) -> tuple[dict[str, Tensor], Callable[[Sequence[Any]], Any]]:

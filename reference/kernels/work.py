@@ -12,7 +12,8 @@ from scratchproof.kernels.problem import Problem, Setting, expression, named_arg
 from scratchproof.kernels.sizes import reduced, sizes_in
 from scratchproof.oracle.operations import SUMS, name_of
 
-BUDGET = 2**16  # elements of all results of one call forward; a product or sum of 256 terms counts as one more
+BUDGET = 2**14  # elements of all results of one call forward; a product or sum of 256 terms counts as one more
+TOO_MUCH = 32.0
 FACTORS = tuple(2**i for i in range(14, -1, -1))
 
 
@@ -59,6 +60,7 @@ def scaled(problem: Problem, scale: int | str, seed: int) -> tuple[Setting, int]
             raise _unusable(problem, int(scale), seed)
         return found, int(scale)
     best: tuple[Setting, int] | None = None
+    least: tuple[Setting, int] | None = None  # where none is within
     factors: Sequence[int] = FACTORS if problem.source else (1,)
     for factor in factors:
         ways = list(_running(problem, factor, seed))
@@ -66,10 +68,12 @@ def scaled(problem: Problem, scale: int | str, seed: int) -> tuple[Setting, int]
         if within:
             best = within[0], factor
         elif ways:
-            return best or (min(ways, key=_work)[0], factor)
-    if best is None:
+            least = least or (min(ways, key=_work)[0], factor)
+            if best or min(map(_work, ways)) > TOO_MUCH * BUDGET:
+                break
+    if not (best or least):
         raise _unusable(problem, 1, seed)
-    return best
+    return best or least  # type: ignore[return-value]
 
 
 def _work(found: tuple[Setting, float]) -> float:
