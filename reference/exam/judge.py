@@ -16,6 +16,7 @@ from scratchproof.subjects.subject import ContractError, Unimplemented
 from scratchproof.table.expressions import WithoutHalf
 from scratchproof.vjp import Answer, Array, Gradients, Precision, answer, floating, from_torch
 
+LOST = ("value", "precision", "nan", "inf", "lost")  # problems that a careless formula has
 CUT_OFF = 2.0**-16  # of a loss: a small number within the logarithm costs less, a wrong formula more
 
 
@@ -194,7 +195,7 @@ def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool)
         convention = _convention(exam, trial, check, measured, comparison)
         if convention:
             return convention
-    cause = _careless(trial, measured) if comparison.problem else ""
+    cause = _careless(trial, measured) if comparison.problem in LOST else ""
     if not cause and comparison.problem in ("precision", "value"):
         cause = _as_if(trial, measured, comparison)
     if cause:

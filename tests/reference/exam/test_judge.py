@@ -124,3 +124,12 @@ def test_only_what_the_formula_itself_loses_is_forgiven():
         back = lambda dout, out, factor=factor: factor * dout * out * (1 - out)  # noqa: E731
         report = examine(subject(sigmoid_forward=forward, sigmoid_backward=back), row("sigmoid"), "float32")
         assert report.verdict is verdict
+
+
+def test_a_wider_dtype_is_a_note_where_there_are_careless_formulas_too():
+    def softmax_loss(x, y):
+        loss, dx = softmax_of(lambda x: x.max(1, keepdims=True))(x.astype(np.float64), y)
+        return loss, dx
+
+    report = examine(subject(softmax_loss=softmax_loss), row("softmax_loss"), "float32", effort="quick")
+    assert report.verdict is Verdict.PASS, [f.message for f in report.findings]
