@@ -117,6 +117,7 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if before is None:
             return out
         larger = (out * out - before * before).clamp_min(0).sqrt()
+        larger = torch.where(out.isfinite(), larger, 0.0)  # a mask of -inf has no terms
         return out + terms**0.5 * self.precision.accumulate * larger * self._noise(out)
 
     def _with_rounded_scalar(self, out: Tensor, scalar: Any) -> Tensor:

@@ -39,3 +39,9 @@ def test_what_is_added_to_a_sum_of_products_may_be_its_first_term():
         together = torch.addmm(torch.ones(1, dtype=torch.float64), x, w)
     errors = [abs(float(out.sum() - 1 - (x @ w).sum())) * 2**24 for out in (apart, together, other)]
     assert min(errors[:2]) > 20 > 2 > errors[2]  # the root of 2,500 is 50, of which noise is at least a half
+
+
+def test_a_mask_of_minus_infinity_added_to_a_product_leaves_the_tolerance_finite():
+    mask = torch.full((5, 5), -torch.inf).triu(1)
+    found = allowance(lambda q, k: torch.softmax(q @ k.T + mask, 1), {"q": (5, 4), "k": (5, 4)}, "float32")
+    assert all(np.isfinite(each.allowed).all() for each in found.values())
