@@ -1,7 +1,9 @@
 """The noise of disturbed runs, and where there is none."""
 
+import numpy as np
 import torch
 
+from scratchproof import allowance
 from scratchproof.oracle.rounding import LARGE, TABLE, Rounding, disturbing
 from scratchproof.vjp import PRECISIONS
 
