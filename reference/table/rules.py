@@ -98,7 +98,7 @@ def _shapes(**settings: tuple[float, ...]) -> Shapes:
         letters={"T": (1, 2, 7, 110), "rank": (1, 2, 3, 4), "a": (1, 2, 5, 1030)}
         | {"b": (1, 3), "c": (2, 3), "d": (1, 2)},
         inputs=lambda T, rank, **sizes: _steps(T, tuple(sizes.values())[:rank]),
-        legal=lambda T, rank, a, **_: max(T, a) <= 7 or (rank == 1 and a == 5 if T > 7 else rank == 1),
+        legal=lambda T, rank, a, **_: rank == 1 or max(T, a) <= 7,
         settings=settings,
         notable={
             "one step": lambda T, **_: T == 1,
