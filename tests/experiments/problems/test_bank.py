@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,8 @@ def test_right_candidates_agree_with_the_reference(tmp_path, family):
 
 
 def test_right_candidates_in_triton_agree_with_the_reference(tmp_path):
+    if metadata.version("triton").startswith("3.6."):
+        pytest.skip("the interpreter of Triton 3.6 fails on loops without a constant bound under NumPy 2.4")
     told = os.environ | {"TRITON_INTERPRET": "1"}  # which Triton reads when it is imported
     subprocess.run([sys.executable, __file__, str(tmp_path)], env=told, check=True)
 
