@@ -25,7 +25,7 @@ from scratchproof.table.layers import Shapes
 from scratchproof.vjp import Answer, Array, Inputs, Outputs
 
 CANDIDATES, A_SHAPE = 500, 32  # sets of sizes among which those are sought that are notable: at most, and a shape
-USUAL_LABELS = ("int64", "int32", "uint8")
+NARROW = ("int32", "uint8")  # types in which data sets have their labels, beside int64
 USUAL = 6  # letters: a row of more is asked in proportion
 COINCIDENCE = 0.35  # how often a size is copied from another letter
 SHRINKS = 60  # attempts to find a smaller shape that fails too
@@ -111,8 +111,8 @@ def _trials(
     """The trials of these sizes, with the settings given or drawn."""
     rng = exam.rng("settings")
     for sizes in chosen:
-        drawn = {name: values[int(rng.integers(len(values)))] for name, values in shapes.settings.items()}
-        case = shapes.case(sizes, drawn if settings is None else settings)
+        anew = {name: values[int(rng.integers(len(values)))] for name, values in shapes.settings.items()}
+        case = shapes.case(sizes, anew if settings is None else settings)
         inputs = case.inputs(exam.rng(case.name))
         integers = _integers(inputs)
         yield RoughTrial(
@@ -126,7 +126,6 @@ def _trials(
             pulls=1,
             sizes=sizes,
             integers=integers,
-            settings={name: case.options[name] for name in shapes.settings},
         )
 
 
@@ -135,8 +134,9 @@ def _integers(inputs: Inputs) -> dict[str, str]:
     types: dict[str, str] = {}
     for name, value in inputs.items():
         if value.dtype.kind == "i" and value.size:
-            fit = [dtype for dtype in USUAL_LABELS if value.min() >= 0 and value.max() <= np.iinfo(dtype).max]
-            types[name] = (fit or ["int64"])[int(value.sum()) % max(len(fit), 1)]
+            low, high = int(value.min()), int(value.max())
+            fit = ["int64", *(dtype for dtype in NARROW if 0 <= low <= high <= np.iinfo(dtype).max)]
+            types[name] = fit[int(value.sum()) % len(fit)]
     return types
 
 
@@ -157,7 +157,7 @@ def _refused(result: Result) -> Result:
 
 def _shrunk(exam: Exam, shapes: Shapes, trial: "RoughTrial", found: list[Result]) -> list[Result]:
     """What is wrong with the smallest sizes that are wrong too, as far as a few attempts find them."""
-    attempts, sizes = 0, trial.sizes
+    attempts, sizes, settings = 0, trial.sizes, shapes.settings_in(trial.case.options)
     for letters in [*((letter,) for letter in shapes.letters), *combinations(shapes.letters, 2)]:
         if len({sizes[letter] for letter in letters}) > 1:
             continue  # two are made smaller together only where they are equal
@@ -165,7 +165,7 @@ def _shrunk(exam: Exam, shapes: Shapes, trial: "RoughTrial", found: list[Result]
             candidate = {**sizes, **dict.fromkeys(letters, smaller)}
             if attempts < SHRINKS and shapes.legal(**candidate):
                 attempts += 1
-                (smaller_trial,) = _trials(exam, shapes, [candidate], trial.settings)
+                (smaller_trial,) = _trials(exam, shapes, [candidate], settings)
                 if wrong := _wrong(exam, smaller_trial):
                     sizes, found = candidate, wrong
                     break
@@ -179,13 +179,12 @@ class RoughTrial(Trial):
     A disturbed run errs in every operation by half to all of what is allowed there, so its farthest element stands
     for all of them; sixteen times that is still 10⁶ below what a wrong formula does.
 
-    sizes: by letter, of which it is made. settings: the options drawn with them.
+    sizes: by letter, of which it is made.
     integers: the type in which whole numbers are handed over, by name.
     """
 
     sizes: Sizes = field(default_factory=dict)
     integers: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, float] = field(default_factory=dict)
 
     def given(self) -> Inputs:
         handed = super().given()

@@ -195,7 +195,7 @@ class Sitting:
                 if wrong:
                     return called, found, wrong  # no wonder
                 raise
-            handed = {f"d{n}" for n in named} - (set() if self._takes_parameters(model) else self._parameters)
+            handed = {f"d{n}" for n in named} - (set() if self._takes_parameters else self._parameters)
             for quantity in [q for q in truth.expected if q in handed]:
                 found[quantity] = grads.get(quantity[1:], np.zeros(truth.expected[quantity].shape))
         return called, found, wrong
@@ -204,7 +204,8 @@ class Sitting:
     def _parameters(self) -> set[str]:
         return {f"d{name}" for name in self.setting.parameters}
 
-    def _takes_parameters(self, model: int) -> bool:
+    @property
+    def _takes_parameters(self) -> bool:
         return not any(note.kind == "own parameters" for note in self.notes)
 
     def _call(self, ask: Ask, model: int, how: Any) -> Called:
@@ -248,7 +249,7 @@ class Sitting:
 
     def _other_parameters(self, ask: Ask, model: int) -> None:
         """As after a step of training: other numbers in the same parameters."""
-        if not (self.grad and self.setting.parameters and self._takes_parameters(model)):
+        if not (self.grad and self.setting.parameters and self._takes_parameters):
             return
         state = asks.drawn_state(self.setting, self.grid, self.seed + 1)
         for name, values in (("other parameters", state), ("the parameters before", self.state)):

@@ -43,6 +43,10 @@ class Shapes:
     legal: Callable[..., bool] = lambda **_: True
     notable: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
 
+    def settings_in(self, options: Mapping[str, Any]) -> dict[str, float]:
+        """Those of a case's options that are settings."""
+        return {name: options[name] for name in self.settings if name in options}
+
     def case(self, sizes: Mapping[str, int], settings: Mapping[str, float] | None = None) -> Case:
         settings = settings or {}
         name = ", ".join(f"{letter} {size}" for letter, size in {**sizes, **settings}.items())

@@ -78,7 +78,7 @@ _net_row = partial(
 _predict = partial(Layer, kind="predict", data="X", constant=("X",), batched=("X", "y"), corners=("one row",))
 _start = partial(Layer, kind="start", torch=lambda *params, **_: torch.cat([p.flatten() for p in params]))
 _linear = partial(_net_row, scores=net_scores("linear", *_LINEAR), sizes=_linear_sizes)
-_REGS = (0.0, 0.3, 2.5)
+REGS = (0.0, 0.3, 2.5)
 _NET_NOTABLE: dict[str, Callable[..., bool]] = {
     "N = D": lambda N, D, **_: N == D > 1,
     "D = H": lambda D, H, **_: D == H > 1,
@@ -93,7 +93,7 @@ _NET_NOTABLE: dict[str, Callable[..., bool]] = {
 _TWO_LAYER_SHAPES = Shapes(
     letters={"N": (1, 2, 3, 300), "D": (1, 2, 5, 7, 1030), "H": (1, 2, 5, 40), "C": (2, 3, 10, 12)},
     inputs=_two_layer_inputs,
-    settings={"reg": _REGS},
+    settings={"reg": REGS},
     legal=lambda N, D, **_: N * D <= 4000,
     notable=_NET_NOTABLE,
 )
@@ -101,7 +101,7 @@ _LINEAR_SHAPES = Shapes(
     letters={"N": (1, 2, 3, 300), "D": (1, 2, 5, 7, 1030), "C": (2, 3, 10, 12)},
     inputs=_linear_inputs,
     options=lambda D, **_: {"loss": ("softmax", "svm")[D % 2]},
-    settings={"reg": _REGS},
+    settings={"reg": REGS},
     legal=lambda N, D, **_: N * D <= 4000,
     notable={
         "N = D": lambda N, D, **_: N == D > 1,
@@ -126,7 +126,7 @@ _CONV_NET_SHAPES = Shapes(
     letters={"N": (1, 2, 5), "C": (1, 2, 3), "H": (2, 3, 4, 5), "W": (2, 3, 4, 7)}
     | {"F": (1, 2, 4), "K": (1, 3, 5), "hidden": (1, 3, 6), "classes": (2, 3, 10)},
     inputs=_conv_net_inputs,
-    settings={"reg": _REGS},
+    settings={"reg": REGS},
     notable={
         "H = W": lambda H, W, **_: H == W > 2,
         "odd rows": lambda H, W, **_: H % 2 == 1 > W % 2,

@@ -56,7 +56,8 @@ def _rows(
 
 
 _EPSILONS = (1e-5, 1e-8, 1e-2)
-_MOMENTA = (0.9, 0.0, 0.5, 0.99)
+_BY_ROWS = ("zeros", "integers", "sparse", "offset", "tiny", "one row", "empty", "nonfinite", "nan and infinities")
+MOMENTA = (0.9, 0.0, 0.5, 0.99)
 _EPS = ({"eps": 0.0}, {"eps": -1.0}, {"eps": float("nan")})
 _IMAGES: dict[str, Callable[..., bool]] = {
     "H = W": lambda H, W, **_: H == W > 1,
@@ -129,7 +130,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="momentum 0.6", inputs=with_running(9, 5), options={"momentum": 0.6}),
             Case(name="the first batch", inputs=before_the_first(9, 5)),
         ),
-        shapes=_rows(lambda N, D: with_running(N, D), momentum=_MOMENTA),
+        shapes=_rows(lambda N, D: with_running(N, D), momentum=MOMENTA),
         slips=modes.RUNNING,
     ),
     Layer(
@@ -144,7 +145,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="momentum 0.6", inputs=with_running(9, 5, "gamma", "beta"), options={"momentum": 0.6}),
             Case(name="the first batch", inputs=before_the_first(9, 5, "gamma", "beta")),
         ),
-        shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta"), momentum=_MOMENTA),
+        shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta"), momentum=MOMENTA),
         slips=modes.RUNNING,
     ),
     Layer(
@@ -169,17 +170,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=_affine(x=(6, 9)), options={"eps": 0.1}),
         ),
         analytic=True,
-        corners=(
-            "zeros",
-            "integers",
-            "sparse",
-            "offset",
-            "tiny",
-            "one row",
-            "empty",
-            "nonfinite",
-            "nan and infinities",
-        ),
+        corners=_BY_ROWS,
         shapes=_rows(lambda N, D: _affine(x=(N, D)), rows=(1, 2, 3, 7, 300), eps=_EPSILONS),
         slips=norms.LAYERNORM,
     ),
@@ -218,17 +209,7 @@ NORMS: tuple[Layer, ...] = (
             Case(name="eps 0.1", inputs=_affine(x=(3, 6, 4, 5)), options={"groups": 3, "eps": 0.1}),
         ),
         analytic=True,
-        corners=(
-            "zeros",
-            "integers",
-            "sparse",
-            "offset",
-            "tiny",
-            "one row",
-            "empty",
-            "nonfinite",
-            "nan and infinities",
-        ),
+        corners=_BY_ROWS,
         shapes=Shapes(
             letters={"N": (1, 2, 3, 7), "G": (1, 2, 3, 4), "per": (1, 2, 3, 4), "H": (1, 2, 3, 5), "W": (1, 2, 3, 5)},
             inputs=lambda N, G, per, H, W: _affine(x=(N, G * per, H, W)),

@@ -101,7 +101,7 @@ def _other_sizes(exam: Exam, trial: Trial) -> Iterator[tuple[Case, Inputs]]:
     every = [dict(zip(shapes.letters, sizes, strict=True)) for sizes in product(*letters)]
     legal = [sizes for sizes in every if shapes.legal(**sizes)]
     rng = np.random.default_rng(exam.seed)
-    settings = {name: trial.case.options[name] for name in shapes.settings if name in trial.case.options}
+    settings = shapes.settings_in(trial.case.options)
     for sizes in sorted(legal, key=lambda s: sum(s.values()))[: 8 * ATTEMPTS]:
         case = shapes.case(sizes, settings)
         yield case, trial.corner.inputs(trial.layer, case.inputs(rng), trial.precision, rng)

@@ -24,7 +24,8 @@ from scratchproof.table.expressions import (
     without_half,
 )
 from scratchproof.table.layer import Case, Layer, Shapes
-from scratchproof.table.norms import NORMS, running_conventions
+from scratchproof.table.net_rows import REGS
+from scratchproof.table.norms import MOMENTA, NORMS, running_conventions
 from scratchproof.table.slips import dense, images, losses, modes, nets
 from scratchproof.vjp import Inputs
 
@@ -74,7 +75,7 @@ _classifier = partial(
     shapes=Shapes(
         letters={"N": (1, 2, 3, 40), "D": (1, 2, 5, 7, 300), "C": (2, 3, 10, 12)},
         inputs=_classifier_inputs,
-        settings={"reg": (0.0, 0.3, 2.5)},
+        settings={"reg": REGS},
         legal=lambda N, D, C: N * D <= 1200,
         notable={
             "N = D": lambda N, D, C: N == D > 1,
@@ -143,7 +144,7 @@ def _deep_inputs(N: int, D: int, H1: int, H2: int, C: int) -> Sampler:
 _DEEP_SHAPES = Shapes(
     letters={"N": (1, 2, 3, 40), "D": (1, 2, 5, 7, 300), "H1": (1, 2, 5, 7), "H2": (1, 2, 5, 6), "C": (2, 3, 10, 12)},
     inputs=_deep_inputs,
-    settings={"reg": (0.0, 0.3, 2.5)},
+    settings={"reg": REGS},
     legal=lambda N, D, **_: N * D <= 1200,
     notable={
         "all widths alike": lambda D, H1, H2, **_: D == H1 == H2 > 1,
@@ -171,9 +172,7 @@ CS231N: tuple[Layer, ...] = (
         torch=batchnorm_running_over_pixels,
         conventions=running_conventions(pixels),
         cases=(Case(name="images", inputs=_images_with_running(3, 4, 2, 5), options={"momentum": 0.6}),),
-        shapes=_shapes_of(
-            "spatial_batchnorm", inputs=_images_with_running, settings={"momentum": (0.9, 0.0, 0.5, 0.99)}
-        ),
+        shapes=_shapes_of("spatial_batchnorm", inputs=_images_with_running, settings={"momentum": MOMENTA}),
         slips=modes.SPATIAL_RUNNING,
     ),
     Layer(
