@@ -5,24 +5,27 @@ own gradient does not, and is as right. What either may stray is allowed; see `a
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+Table: TypeAlias = Mapping[Any, Callable[..., Any]]
+
 
 class Elementary(TorchFunctionMode):
     """Within it functions of the table are written out. used: whether any was."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: Table | None = None) -> None:
         super().__init__()
+        self.table = TABLE if table is None else table
         self.used = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        written = TABLE.get(func)
+        written = self.table.get(func)
         if written is None:
             return func(*args, **(kwargs or {}))
         try:
@@ -139,10 +142,9 @@ def _silu(x: Tensor, inplace: bool = False) -> Tensor:
     return x / (1 + torch.exp(-x))
 
 
-def _attention(
+def _scores(
     q: Tensor,
     k: Tensor,
-    v: Tensor,
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
@@ -155,7 +157,11 @@ def _attention(
     if is_causal:
         above = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
         scores = scores.masked_fill(above, -math.inf)
-    return _softmax(scores if attn_mask is None else scores + attn_mask, -1) @ v
+    return scores if attn_mask is None else scores + attn_mask
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, *options: Any, **more: Any) -> Tensor:
+    return _softmax(_scores(q, k, *options, **more), -1) @ v
 
 
 def _axis(dim: Any) -> int:
@@ -166,7 +172,35 @@ def _axis(dim: Any) -> int:
     return dim
 
 
-TABLE: dict[Any, Callable[..., Any]] = {
+class _Recomputing(torch.autograd.Function):
+    """softmax(scores) @ v, whose gradients come of probabilities computed anew from the log of each row's sum.
+
+    exp(score - log) errs by as much as scores are large; exp(score - largest) / sum does not. And what is subtracted
+    from dout @ v.T is the row's sum of dout * out, as out was stored: the same number as that of p * (dout @ v.T), but
+    other roundings. coarser: by how many times those of what is stored are the larger.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores: Tensor, again: Tensor, v: Tensor, coarser: float) -> Tensor:
+        return _softmax(scores, -1) @ v
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        *saved, ctx.coarser = inputs
+        ctx.save_for_backward(*saved, output)
+
+    @staticmethod
+    def backward(ctx: Any, dout: Tensor) -> Any:
+        scores, again, v, out = ctx.saved_tensors
+        out = out + ctx.coarser * (1.0 * out - out)  # what is disturbed in multiplying by 1, so many times
+        p = (again - _logsumexp(scores, -1, keepdim=True)).exp()
+        dscores = p * (dout @ v.transpose(-1, -2) - (dout * out).sum(-1, keepdim=True))
+        return dscores, None, (p.transpose(-1, -2) @ dout).sum_to_size(v.shape), None
+
+
+TABLE: Table = {
     **dict.fromkeys((F.softmax, torch.softmax, Tensor.softmax), _softmax),
     **dict.fromkeys((F.log_softmax, torch.log_softmax, Tensor.log_softmax), _log_softmax),
     **dict.fromkeys((torch.logsumexp, Tensor.logsumexp), _logsumexp),
@@ -181,3 +215,17 @@ TABLE: dict[Any, Callable[..., Any]] = {
     F.silu: _silu,
     F.scaled_dot_product_attention: _attention,
 }
+
+
+def fused(coarser: float = 1.0) -> Table:
+    """As fused kernels compute: they keep little of the forward pass, and all of it in their accumulator's precision.
+
+    coarser: how many times as large a rounding of the results is when they are stored.
+    """
+
+    def attention(q: Tensor, k: Tensor, v: Tensor, *options: Any, **more: Any) -> Tensor:
+        scores, again = (_scores(q, k, *options, **more) for _ in range(2))
+        out: Tensor = _Recomputing.apply(scores, again.detach(), v, coarser)
+        return out
+
+    return {F.scaled_dot_product_attention: attention}

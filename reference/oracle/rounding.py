@@ -23,7 +23,7 @@ from scratchproof.oracle.operations import (
     kind_of,
     name_of,
 )
-from scratchproof.oracle.repeats import repetition
+from scratchproof.oracle.repeats import Repetition, repetition
 from scratchproof.vjp import Precision
 
 # How many units in the last place an operation may be off: one is the rounding of what is stored, the others are the
@@ -155,8 +155,8 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
         squares = name in SUMS and all(_squarable(a) for a in args)
         sizes = func(*(_size(a, squares) for a in args), **kwargs)
         operand = self.precision.operand if name in MULTIPLIED else 0.0
-        alike = repetition(name, args, self.precision.unit) ** 0.5
-        roots = _map(sizes, Tensor.sqrt) if squares and alike > 1 else sizes
+        alike = repetition(name, args, self.precision)
+        roots = _map(sizes, Tensor.sqrt) if squares and alike.stored > 1 else sizes
         if squares:  # of K terms in no special order the partial sums are about sqrt(total^2 + squares) in size
             sizes = _map(sizes, lambda size, value: (value * value).add_(size).sqrt_(), out)
         counts = tuple((terms, stored, operand, alike) for terms, stored in zip(terms, stored, strict=True))
@@ -165,20 +165,18 @@ class Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._product = (summed, counts[0][0])
         return summed
 
-    def _with_error(self, value: Tensor, size: Tensor, root: Tensor, counted: tuple[int, int, float, float]) -> Tensor:
-        """size: of the partial sums. root: of the sum of squares, where terms are alike.
-
-        The last of what is counted: to how much more the equal roundings of equal terms, those when they were stored
-        included, add up.
-        """
+    def _with_error(
+        self, value: Tensor, size: Tensor, root: Tensor, counted: tuple[int, int, float, Repetition]
+    ) -> Tensor:
+        """size: of the partial sums. root: of the sum of squares, where operands are alike."""
         p = self.precision
         terms, stored, operand, alike = counted
         independent = SUM_CONSTANT * max(1, terms) ** 0.5 * p.accumulate + stored**0.5 * p.unit
-        bound = alike * independent + 2 * operand
+        bound = alike.added**0.5 * independent + 2 * operand
         lost = terms * min(p.tiny, SINGLE_TINY) + stored * underflow(p)
         error = size * bound
-        if alike > 1:
-            error = error.add_(root * ((alike - 1) * p.unit))
+        if alike.stored > 1:
+            error = error.add_(root * ((alike.stored**0.5 - 1) * p.unit))
         return self._relative(value).add_(error.add_(lost).mul_(self._noise(value)))
 
     def _transformed(self, out: Tensor, dims: Sequence[int]) -> Tensor:

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from scratchproof.oracle import bias
+from scratchproof.oracle.elementary import Elementary, fused
 from scratchproof.oracle.lanes import Lanes, repeated, stacked
 from scratchproof.oracle.rounding import Rounding, underflow
 from scratchproof.vjp import (
@@ -181,8 +182,12 @@ def spread(
     """
     rounding = Rounding(precision if stored == "all" else _inside(precision), seed)
     runs = [other() for other in alternatives]
-    for one in (compute, *alternatives):
-        runs += repeated(one, repeats * (COARSE if precision.unit > COARSE_UNIT else 1), rounding)
+    with Elementary({function: function for function in fused()}) as fusible:
+        for one in (compute, *alternatives):
+            runs += repeated(one, repeats * (COARSE if precision.unit > COARSE_UNIT else 1), rounding)
+    if fusible.used:
+        with Elementary(fused(precision.unit / precision.accumulate)):
+            runs += repeated(compute, repeats, Rounding(_inside(precision), seed))
     return {
         name: _tolerance(expected, [run[name] for run in runs], precision, rounding) for name, expected in truth.items()
     }

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from scratchproof.oracle.elementary import TABLE, Elementary
+from scratchproof.oracle.elementary import TABLE, Elementary, fused
 
 X = torch.linspace(-3, 4, 48, dtype=torch.float64).sin().reshape(2, 4, 6)
 W, B = torch.linspace(0.5, 2, 4).double(), torch.linspace(-1, 1, 4).double()
@@ -59,3 +59,19 @@ def test_what_is_not_written_out_is_left_to_torch(call):
 
 def test_every_way_to_call_a_function_is_in_the_table():
     assert {F.softmax, torch.softmax, torch.Tensor.softmax} <= set(TABLE)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_what_a_fused_kernel_computes_anew_is_the_same(causal):
+    def called(*qkv):
+        return F.scaled_dot_product_attention(*qkv, is_causal=causal)
+
+    expected, found = ([one.clone().requires_grad_() for one in (X, X.flip(1), X[:1])] for _ in range(2))
+    due = called(*expected)
+    with (mode := Elementary(fused())):
+        out = called(*found)
+    assert mode.used
+    dout = X.cos()
+    for pair in zip(torch.autograd.grad(out, found, dout), torch.autograd.grad(due, expected, dout), strict=True):
+        torch.testing.assert_close(*pair)
+    torch.testing.assert_close(out, due)

@@ -103,6 +103,26 @@ def test_a_scale_of_attention_off_by_less_than_a_last_place_is_seen_and_right_ke
     assert seen(in_float32(attention(error)), precision, problem)
 
 
+def leaking(q, k, v):
+    """Attention that takes a thousandth too much of each row's dout * out into dq."""
+    p = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)
+    return p @ v + p.detach() @ v.detach() * 1e-3 * (q - q.detach()).sum(-1, keepdim=True)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("size", [3, 10])
+def test_torchs_attention_is_right_where_its_scores_are_large(precision, size):
+    """Its gradients come of exp(score - log of the sum), and of what was stored of its result."""
+
+    def scaled(q, k, v):
+        return F.scaled_dot_product_attention(size * q, size * k, v)
+
+    shapes = {"q": (1, 2, 33, 16), "k": (1, 2, 65, 16), "v": (1, 2, 65, 16)}
+    problem = posed(scaled, shapes, precision)
+    assert not seen(scaled, precision, problem)
+    assert seen(lambda q, k, v: leaking(size * q, size * k, v), precision, problem) == {"dq"}
+
+
 def rms_norm(count):
     return lambda x, w: x * torch.rsqrt((x * x).sum(-1, keepdim=True) / count + 1e-6) * w
 
