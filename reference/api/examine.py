@@ -10,8 +10,8 @@ from scratchproof.api.report import Report
 from scratchproof.api.rows import row
 from scratchproof.errors import InputError
 from scratchproof.exam import checks
+from scratchproof.exam.compare import Report as Sitting
 from scratchproof.exam.exam import EFFORTS
-from scratchproof.exam.exam import Report as Sitting
 from scratchproof.extras import needed
 from scratchproof.progress import progress
 from scratchproof.second.opinion import Second

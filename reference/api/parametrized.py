@@ -9,8 +9,8 @@ from scratchproof.api.report import told
 from scratchproof.api.tables import rows_of, subject_of
 from scratchproof.errors import InputError
 from scratchproof.exam import checks
+from scratchproof.exam.compare import Report as Sitting
 from scratchproof.exam.compare import Verdict
-from scratchproof.exam.exam import Report as Sitting
 from scratchproof.extras import needed
 from scratchproof.subjects.subject import Subject
 from scratchproof.table.layers import Layer

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from rich.console import Console
 
 from scratchproof.bank.worth import by_allowance
+from scratchproof.exam.compare import Report as Sitting
 from scratchproof.exam.compare import Result, Verdict
-from scratchproof.exam.exam import Report as Sitting
 from scratchproof.report.document import document
 from scratchproof.report.page import fragment
 from scratchproof.report.terminal import show

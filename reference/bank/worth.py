@@ -6,8 +6,7 @@ from statistics import median
 from typing import Any
 
 from scratchproof.bank.certificate import Part, state
-from scratchproof.exam.compare import Verdict
-from scratchproof.exam.exam import Report
+from scratchproof.exam.compare import Report, Verdict
 
 CONFIDENCE = 0.95
 AT_LEAST = {"quick": "quick", "normal": "normal", "thorough": "normal"}  # thorough asks all that normal does

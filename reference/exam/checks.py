@@ -15,8 +15,8 @@ from scratchproof.exam.arbiters import check_central_differences, check_complex_
 from scratchproof.exam.beyond import REMEMBERED, check_memory, check_orders, check_shapes
 from scratchproof.exam.causes.explain import explained
 from scratchproof.exam.causes.reproduce import reproduced
-from scratchproof.exam.compare import Result, Severity, Verdict, compare
-from scratchproof.exam.exam import EFFORTS, Exam, Papers, Report, Trial
+from scratchproof.exam.compare import Report, Result, Severity, Verdict, compare
+from scratchproof.exam.exam import EFFORTS, Exam, Papers, Trial
 from scratchproof.exam.judge import is_zero, judge, quantities, sight, unanswered
 from scratchproof.exam.nets import (
     check_dropout,

@@ -33,41 +33,6 @@ from scratchproof.vjp import (
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """How small an error would be told of, by what is allowed: in the quantity where it must be largest.
-
-    element: relative, in one element of median size. scale: of the whole, in the quantity where that must be largest.
-    """
-
-    quantity: str
-    element: float
-    scale: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What the exam found of one layer in one precision, and how small an error it would have told of."""
-
-    layer: str
-    precision: str
-    verdict: Verdict
-    results: tuple[Result, ...]
-    seconds: float = 0.0
-    sight: Sight | None = None
-
-    @property
-    def tightest(self) -> Result | None:
-        """The numeric result that came closest to (or went farthest beyond) its allowance."""
-        measured = [r for r in self.results if r.headroom is not None]
-        return min(measured, key=lambda r: r.headroom or 0.0, default=None)
-
-    @property
-    def findings(self) -> tuple[Result, ...]:
-        """The results with something to say: problems and notes on conventions."""
-        return tuple(r for r in self.results if r.message)
-
-
 @dataclass(kw_only=True)
 class Trial:
     """One set of inputs: what torch says of it in float64, and how far from that is allowed.

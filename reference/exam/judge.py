@@ -6,8 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchproof.exam.compare import Comparison, Result, Severity, Verdict, compare, same_dtype, wider
-from scratchproof.exam.exam import Exam, Report, Seen, Sight, Trial
+from scratchproof.exam.compare import (
+    Comparison,
+    Report,
+    Result,
+    Severity,
+    Sight,
+    Verdict,
+    compare,
+    same_dtype,
+    wider,
+)
+from scratchproof.exam.exam import Exam, Seen, Trial
 from scratchproof.oracle.explain import as_if
 from scratchproof.oracle.kinks import subgradients
 from scratchproof.oracle.tolerance import Tolerance

@@ -34,8 +34,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scratchproof.exam.compare import Verdict
-from scratchproof.exam.exam import Report
+from scratchproof.exam.compare import Report, Verdict
 from scratchproof.table.layers import EVERY_ROW, Layer
 from scratchproof.vjp import floating
 

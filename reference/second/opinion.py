@@ -15,8 +15,8 @@ import numpy as np
 
 from scratchproof.errors import InputError
 from scratchproof.exam.arbiters import central_difference
-from scratchproof.exam.compare import Comparison, Result, Verdict, compare
-from scratchproof.exam.exam import EFFORTS, Exam, Report, Trial
+from scratchproof.exam.compare import Comparison, Report, Result, Verdict, compare
+from scratchproof.exam.exam import EFFORTS, Exam, Trial
 from scratchproof.exam.judge import Measured, quantities
 from scratchproof.oracle.kinks import subgradients
 from scratchproof.sandbox.failures import Failure

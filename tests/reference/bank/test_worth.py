@@ -4,8 +4,7 @@ import pytest
 
 from scratchproof.bank.certificate import state
 from scratchproof.bank.worth import at_most, certificate
-from scratchproof.exam.compare import Verdict
-from scratchproof.exam.exam import Report, Sight
+from scratchproof.exam.compare import Report, Sight, Verdict
 
 SIGHT = Sight(quantity="dx", element=2e-6, scale=3e-7)
 
