@@ -1,20 +1,25 @@
 """Sweeps over large arrays, shared out over threads: NumPy lets go of the interpreter's lock while it sweeps.
 
-Matrix products bring threads of their own. A part is some rows of an array, no two parts write to one place, and what a
-row becomes depends on that row alone: the results are the same bits however many threads there are. Threads start and
-end within the call, so a process may fork at any time.
+Matrix products are shared out likewise, where their BLAS can be told to take one thread a part (`_blas`); else it
+brings its own. A part is some rows of an array, no two parts write to one place, and what a row becomes depends on
+that row alone: the results are the same bits however many threads there are. Threads start and end within the call,
+so a process may fork at any time.
 """
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from itertools import pairwise
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
+from ._blas import available, one_thread
+
 __all__ = ["set_threads", "threads"]
 
 LEAST = 1 << 18  # elements that a thread sweeps over: with fewer, to start it costs more than it saves
+A_SWEEP = 16  # multiplications of a matrix product that take the time of sweeping over one element
 
 T = TypeVar("T")
 _chosen: list[int] = []
@@ -46,7 +51,30 @@ def in_parts(work: Callable[[slice], T], length: int, size: int) -> list[T]:
 
     size: how many elements all of it sweeps over. What work raises is raised here, when all parts have ended.
     """
-    count = max(1, min(threads(), length, size // LEAST))
+    return _shared_out(work, length, max(1, min(threads(), length, size // LEAST)))
+
+
+def products_in_parts(work: Callable[[slice], T], length: int, operations: int) -> list[T]:
+    """`in_parts` for work that is matrix products above all: operations is how many multiplications it takes.
+
+    In each part a product takes one thread. Where BLAS cannot be told so, or has one thread anyway, all is one part.
+    """
+    most = min(threads(), length, available())
+    if (count := min(most, operations // (LEAST * A_SWEEP))) <= 1:
+        return _shared_out(work, length, 1)
+    with one_thread():
+        return _shared_out(work, length, count)
+
+
+def own_threads() -> AbstractContextManager[None]:
+    """While inside, products that are not shared out take one thread, where there are several.
+
+    BLAS's own would go on turning after each product, in the way of what comes next.
+    """
+    return one_thread() if threads() > 1 else nullcontext()
+
+
+def _shared_out(work: Callable[[slice], T], length: int, count: int) -> list[T]:
     ends = [length * part // count for part in range(count + 1)]
     parts = [_Part(work, slice(*pair)) for pair in pairwise(ends)]
     for part in parts[1:]:

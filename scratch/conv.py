@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ._threads import in_parts
+from ._buffers import Empty, fresh
+from ._threads import in_parts, products_in_parts
 from ._types import Array
 from ._validate import quiet_nonfinite, require_axes, require_cotangent, require_one_dtype, require_shape
 from ._windows import images_first, output_size, pad_images, require_images, rows_first, taps
@@ -35,6 +36,8 @@ __all__ = [
     "max_pool_forward",
     "max_pool_forward_plain",
 ]
+
+PIECES = 16  # at most so many partial sums of dw are taken in a block of rows
 
 ConvCache: TypeAlias = tuple[Array, Array, int, int]
 ConvGradients: TypeAlias = tuple[Any, Array, Array]  # dx is None where it was not asked for
@@ -120,15 +123,30 @@ def conv_forward(x: Array, w: Array, b: Array, *, stride: int = 1, pad: int = 0)
     Raises: ValueError for shapes that do not fit, dtypes that differ, stride < 1, pad < 0.
     Source: im2col of CS231n, with the kernel's width alone expanded.
     """
+    return forward_in(fresh, x, w, b, stride, pad)
+
+
+def forward_in(empty: Empty, x: Array, w: Array, b: Array, stride: int, pad: int) -> tuple[Array, ConvCache]:
+    """`conv_forward` in memory that `empty` gives."""
     _require_conv(x, w, b)
     height, width = _output_shape(x, w, stride, pad)
     inner, kernels = rows_first(x), w.transpose(0, 2, 1, 3).reshape(w.shape[0], w[:1].size)
-    out = np.empty((height, w.shape[0], width * x.shape[0]), x.dtype)
-    for row, windows in zip(out, _windows(inner, w, stride, pad), strict=True):
-        np.matmul(kernels, windows, out=row)
-        row += b[:, None]
+    out = empty("conv out", (height, w.shape[0], width * x.shape[0]), x.dtype)
+    for rows, windows in _windows(empty, inner, w, stride, pad):
+        _multiply(kernels, windows, b, out[rows])
     out = out.reshape(height, w.shape[0], width, x.shape[0])
     return images_first(out), (images_first(inner), w, stride, pad)
+
+
+def _multiply(kernels: Array, windows: list[Array], b: Array, out: Array) -> None:
+    """Fill each row of out with what the kernels (F, K) see in its windows (K, OW*N)."""
+
+    def fill(part: slice) -> None:
+        for row, seen in zip(out[part], windows[part], strict=True):
+            np.matmul(kernels, seen, out=row)
+            row += b[:, None]
+
+    products_in_parts(fill, len(windows), out.size * kernels.shape[1])
 
 
 @quiet_nonfinite
@@ -141,29 +159,58 @@ def conv_backward(dout: Array, cache: ConvCache, *, need_dx: bool = True) -> Con
     dout (N, F, OH, OW), cache from a forward pass; dx (N, C, H, W) or None if not needed,
     dw (F, C, KH, KW), db (F,). Raises: ValueError if dout does not fit the output.
     """
+    return backward_in(fresh, dout, cache, need_dx=need_dx)
+
+
+def backward_in(empty: Empty, dout: Array, cache: ConvCache, *, need_dx: bool) -> ConvGradients:
+    """`conv_backward` with its windows in memory that `empty` gives."""
     x, w, stride, pad = cache
     height, width = _output_shape(x, w, stride, pad)
     require_cotangent(dout, (x.shape[0], w.shape[0], height, width), x.dtype)
     filters, channels, kernel_height, kernel_width = w.shape
     inner = rows_first(dout)
+    flat = inner.reshape(height, filters, width * x.shape[0])
     dw = np.zeros((kernel_height * channels * kernel_width, filters), x.dtype)
-    db, ones = np.zeros(filters, x.dtype), np.ones(width * x.shape[0], x.dtype)
-    for row, windows in zip(inner, _windows(rows_first(x), w, stride, pad), strict=True):
-        flat = row.reshape(filters, ones.size)
-        dw += windows @ flat.T  # this way round OpenBLAS is half as fast again as flat @ windows.T
-        db += flat @ ones
+    db = np.zeros(filters, x.dtype)
+    for rows, windows in _windows(empty, rows_first(x), w, stride, pad):
+        for sums in _sums_of_rows(flat[rows], windows):
+            dw += sums[0]
+            db += sums[1]
     dw = dw.reshape(kernel_height, channels, kernel_width, filters).transpose(3, 1, 0, 2)
     return (_conv_dx(inner, cache) if need_dx else None), np.ascontiguousarray(dw), db
 
 
-def _windows(inner: Array, w: Array, stride: int, pad: int) -> Iterator[Array]:
-    """For each output row in turn all the pixels its windows see, V_p (KH*C*KW, OW*N): im2col without its bulk.
+def _sums_of_rows(dout: Array, windows: list[Array]) -> list[tuple[Array, Array]]:
+    """Some rows' share of dw as it lies inside, (K, F), and of db, (F,), a few rows at a time.
 
-    Only the kernel's width is expanded: R[h, (c, j), (q, n)] = xpad[h, c, q*stride + j, n], KW times the image
-    where im2col takes KH*KW. The rows (i, c, j) of V_p are then the rows of R from h = p*stride on, KH*C*KW of
-    them, one after another in memory: a view that BLAS takes, whatever the stride.
+    How many rows go together hangs on the shapes alone, and so do the bits of the sum.
+    """
+    ones = np.ones(dout.shape[2], dout.dtype)
+    together = -(-len(windows) // PIECES)
+    pieces = [slice(first, first + together) for first in range(0, len(windows), together)]
 
-    Rows are expanded in blocks no larger than x and twice out together, which bounds the memory.
+    def add_up(part: slice) -> list[tuple[Array, Array]]:
+        return [add_piece(piece) for piece in pieces[part]]
+
+    def add_piece(piece: slice) -> tuple[Array, Array]:
+        dw = np.zeros((windows[0].shape[0], dout.shape[1]), dout.dtype)
+        db = np.zeros(dout.shape[1], dout.dtype)
+        for row, seen in zip(dout[piece], windows[piece], strict=True):
+            dw += seen @ row.T  # this way round OpenBLAS is half as fast again as row @ seen.T
+            db += row @ ones
+        return dw, db
+
+    return [sums for part in products_in_parts(add_up, len(pieces), dout.size * windows[0].shape[0]) for sums in part]
+
+
+def _windows(empty: Empty, inner: Array, w: Array, stride: int, pad: int) -> Iterator[tuple[slice, list[Array]]]:
+    """A block of output rows after the other, and for each row all the pixels its windows see, V_p (KH*C*KW, OW*N).
+
+    It is im2col without its bulk: only the kernel's width is expanded, R[h, (c, j), (q, n)] = xpad[h, c, q*stride + j,
+    n], KW times the image where im2col takes KH*KW. The rows (i, c, j) of V_p are then the rows of R from h = p*stride
+    on, KH*C*KW of them, one after another in memory: a view that BLAS takes, whatever the stride.
+
+    Blocks are no larger than x and twice out together, which bounds the memory.
     """
     filters, channels, kernel_height, kernel_width = w.shape
     height, width = _output_shape(images_first(inner), w, stride, pad)
@@ -173,17 +220,17 @@ def _windows(inner: Array, w: Array, stride: int, pad: int) -> Iterator[Array]:
     for first in range(0, height, block):
         count = min(block, height - first)
         rows = (count - 1) * stride + kernel_height
-        expanded = _expand_width(inner, w, slice(first * stride, first * stride + rows), stride, pad)
+        expanded = _expand_width(empty, inner, w, slice(first * stride, first * stride + rows), stride, pad)
         flat = expanded.reshape(rows * channels * kernel_width, width * inner.shape[3])
-        for p in range(0, count * stride * channels * kernel_width, stride * channels * kernel_width):
-            yield flat[p : p + kernel_height * channels * kernel_width]
+        step, size = stride * channels * kernel_width, kernel_height * channels * kernel_width
+        yield slice(first, first + count), [flat[p * step : p * step + size] for p in range(count)]
 
 
-def _expand_width(inner: Array, w: Array, rows: slice, stride: int, pad: int) -> Array:
+def _expand_width(empty: Empty, inner: Array, w: Array, rows: slice, stride: int, pad: int) -> Array:
     """R (rows, C, KW, OW, N) for a range of padded rows: R[h, c, j, q, n] = xpad[h, c, q*stride + j, n]."""
     height, channels, columns, images = inner.shape
     width = output_size(columns, w.shape[3], stride=stride, pad=pad)
-    expanded = np.empty((rows.stop - rows.start, channels, w.shape[3], width, images), inner.dtype)
+    expanded = empty("windows", (rows.stop - rows.start, channels, w.shape[3], width, images), inner.dtype)
     top = min(max(pad - rows.start, 0), len(expanded))
     bottom = min(max(pad + height - rows.start, top), len(expanded))
     expanded[:top], expanded[bottom:] = 0, 0
@@ -222,19 +269,23 @@ def _conv_dx(dout: Array, cache: ConvCache) -> Array:
     flat = dout.reshape(rows * filters, width * images)
     kernels = [_turned(w[:, :, phase::stride]) for phase in range(stride)]
     landing = [_seen_at(j, columns, width, stride, pad) for j in range(w.shape[3])]
-    product = np.empty((w.shape[3] * channels, width * images), x.dtype)
-    spread = product.reshape(w.shape[3], channels, width, images)
     dx = np.zeros((height, channels, columns, images), x.dtype)
-    for h, row in enumerate(dx, start=pad):
-        kernel = kernels[h % stride]
-        count = kernel.shape[1] // filters if filters else 0
-        base = h // stride - count + 1  # the output row that the last of these taps belongs to
-        first, last = max(base, 0), min(base + count, rows)
-        if first < last:
-            facing = kernel[:, (first - base) * filters : (last - base) * filters]
-            np.matmul(facing, flat[first * filters : last * filters], out=product)
-            for (windows, pixels), part in zip(landing, spread, strict=True):
-                row[:, pixels] += part[:, windows]
+
+    def fill(part: slice) -> None:
+        product = np.empty((w.shape[3] * channels, width * images), x.dtype)
+        spread = product.reshape(w.shape[3], channels, width, images)
+        for h, row in enumerate(dx[part], start=part.start + pad):
+            kernel = kernels[h % stride]
+            count = kernel.shape[1] // filters if filters else 0
+            base = h // stride - count + 1  # the output row that the last of these taps belongs to
+            first, last = max(base, 0), min(base + count, rows)
+            if first < last:
+                facing = kernel[:, (first - base) * filters : (last - base) * filters]
+                np.matmul(facing, flat[first * filters : last * filters], out=product)
+                for (windows, pixels), tap in zip(landing, spread, strict=True):
+                    row[:, pixels] += tap[:, windows]
+
+    products_in_parts(fill, height, dout.size * channels * w.shape[2] * w.shape[3])
     return images_first(dx)
 
 

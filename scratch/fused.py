@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from . import conv, pooling
+from ._buffers import Room
+from ._threads import own_threads, products_in_parts
 from ._types import Array
 from ._validate import quiet_nonfinite, require_labels, require_rows
 from ._windows import images_first, rows_first
-from .conv import conv_backward, conv_forward, max_pool_backward, max_pool_forward
 from .nets import ConvNet, TwoLayerNet
 
 __all__ = ["FusedConvNet", "FusedTwoLayerNet", "fuse"]
@@ -66,8 +68,12 @@ class FusedTwoLayerNet:
         X (N, ...) of the net's dtype, y (N,) integer labels. A loss that is not finite changes nothing.
         Raises: ValueError if X or y do not fit.
         """
+        X = _rows(X, self._layers.inputs, self._net.dtype)
+        with own_threads():
+            return self._step(X, y, float(learning_rate))
+
+    def _step(self, X: Array, y: Array, rate: float) -> float:
         net, layers = self._net, self._layers
-        X, rate = _rows(X, layers.inputs, net.dtype), float(learning_rate)
         loss, move = layers.loss(X, y, rate)
         loss += net.reg / 2 * layers.squares
         if math.isfinite(loss):
@@ -82,7 +88,7 @@ class FusedConvNet:
     """
 
     def __init__(self, net: ConvNet) -> None:
-        p, self._net = net.params, net
+        p, self._net, self._room = net.params, net, Room()
         self._W2 = self._pixels_first().copy().reshape(p["W2"].shape)
         self._layers = _TwoLayers(self._W2, p["b2"], p["W3"], p["b3"])
 
@@ -100,13 +106,17 @@ class FusedConvNet:
         X (N, C, H, W) of the net's dtype, y (N,) integer labels. A loss that is not finite changes nothing.
         Raises: ValueError if X or y do not fit.
         """
+        with own_threads():
+            return self._step(X, y, float(learning_rate))
+
+    def _step(self, X: Array, y: Array, rate: float) -> float:
         net, layers, W1 = self._net, self._layers, self._net.params["W1"]
-        (pooled, caches), rate = self._images(X), float(learning_rate)
+        pooled, caches = self._images(X)
         loss, move = layers.loss(pooled.T, y, rate)
         loss += net.reg / 2 * (layers.squares + float(np.vdot(W1, W1)))
         if math.isfinite(loss):
             decay = 1 - rate * net.reg
-            dpooled = np.empty_like(pooled)
+            dpooled = self._room("dpooled", pooled.shape, pooled.dtype)
             layers.step(pooled.T, move, decay, dpooled.T)
             self._update_kernels(decay, pooled, dpooled, caches)
         return loss
@@ -114,8 +124,8 @@ class FusedConvNet:
     def _images(self, X: Array) -> tuple[Array, tuple[Any, Any]]:
         """Pooled images (PH*F*PW, N) after the rectifier, and the caches of what came before."""
         p = self._net.params
-        images, conv_cache = conv_forward(X, p["W1"], p["b1"], stride=1, pad=self._net.pad)
-        images, pool_cache = max_pool_forward(images)
+        images, conv_cache = conv.forward_in(self._room, X, p["W1"], p["b1"], 1, self._net.pad)
+        images, pool_cache = pooling.forward_in(self._room, images, 2, 2, 2)
         pooled = rows_first(images).reshape(self._layers.inputs, len(X))
         return np.maximum(pooled, 0, out=pooled), (conv_cache, pool_cache)
 
@@ -125,7 +135,8 @@ class FusedConvNet:
         np.multiply(dpooled, pooled > 0, out=dpooled)
         height, width = self._pooled_size
         dimages = images_first(dpooled.reshape(height, -1, width, dpooled.shape[1]))
-        _, dW1, db1 = conv_backward(max_pool_backward(dimages, pool_cache), conv_cache, need_dx=False)
+        dimages = pooling.backward_in(self._room, dimages, pool_cache)
+        _, dW1, db1 = conv.backward_in(self._room, dimages, conv_cache, need_dx=False)
         p["W1"] *= decay
         p["W1"] += dW1
         p["b1"] += db1
@@ -173,7 +184,7 @@ class _TwoLayers:
         if len(x) != len(self._h):
             self._make_room(len(x))
         W1, W2, h, scores = self._W1, self._W2, self._h, self._scores
-        np.matmul(x, W1.v, out=h)
+        _product(x, W1.v, h)
         h += self._b1 / W1.scale
         np.maximum(h, 0, out=h)
         np.matmul(W2.v.T, h.T, out=scores)
@@ -190,7 +201,7 @@ class _TwoLayers:
         np.matmul((move * W2.scale).T, W2.v.T, out=dh)
         np.multiply(dh, h > 0, out=dh)
         if dx is not None:
-            np.matmul(dh * W1.scale, W1.v.T, out=dx)
+            _product(W1.v * W1.scale, dh.T, dx.T)
         self._b2 += move @ self._ones  # as a product a sum takes a third of the time
         self._b1 += self._ones @ dh
         move *= W1.scale  # h is kept divided by it
@@ -230,8 +241,7 @@ class _Weights:
         self._lying = self.v.T if turned else self.v  # the same memory, its rows contiguous
         self._turned = turned
         # turned, every block would have BLAS pack all of X again: one block
-        rows = len(w.T) if turned else max(1, BLOCK // max(w[:1].nbytes, 1))
-        self._block = np.empty((min(rows, len(self._lying)), self._lying.shape[1]), w.dtype)
+        self._rows = max(len(w.T), 1) if turned else max(1, BLOCK // max(w[:1].nbytes, 1))
         self._v_squares = float(np.vdot(w, w))
 
     @property
@@ -247,11 +257,20 @@ class _Weights:
         if self.scale != 1:
             b *= 1 / self.scale
         left, right = (b.T, a.T) if self._turned else (a, b)
-        self._v_squares = 0.0
-        for start in range(0, len(self._lying), len(self._block)):
-            rows = self._lying[start : start + len(self._block)]
-            rows += np.matmul(left[start : start + len(rows)], right, out=self._block[: len(rows)])
-            self._v_squares += float(np.vdot(rows, rows))
+        starts = range(0, len(self._lying), self._rows)
+
+        def move(part: slice) -> list[float]:
+            block = np.empty((min(self._rows, len(self._lying)), self._lying.shape[1]), self._lying.dtype)
+            return [self._moved(slice(start, start + self._rows), left, right, block) for start in starts[part]]
+
+        parts = products_in_parts(move, len(starts), left.size * right.shape[1])
+        self._v_squares = sum(sum(squares) for squares in parts)
+
+    def _moved(self, block: slice, left: Array, right: Array, room: Array) -> float:
+        """Add left @ right to a block of rows; the sum of their squares afterwards."""
+        rows = self._lying[block]
+        rows += np.matmul(left[block], right, out=room[: len(rows)])
+        return float(np.vdot(rows, rows))
 
     def _fold(self) -> None:
         self.v *= self.scale
@@ -263,6 +282,15 @@ class _Weights:
         if self._turned:
             self._w[...] = self.v
         self._v_squares = float(np.vdot(self._w, self._w))
+
+
+def _product(a: Array, b: Array, out: Array) -> None:
+    """out = a @ b, some rows of it at a time."""
+
+    def fill(rows: slice) -> None:
+        np.matmul(a[rows], b, out=out[rows])
+
+    products_in_parts(fill, len(out), a.size * b.shape[1])
 
 
 def _rows(X: Array, features: int, dtype: np.dtype[Any]) -> Array:

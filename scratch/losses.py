@@ -50,13 +50,14 @@ def softmax_loss(x: Array, y: Array) -> tuple[Any, Array]:
 def _softmax_rows(x: Array, y: Array, count: int, dx: Array) -> Array:
     """-log p[y] of some of `count` rows, (N,); their gradient is written to dx."""
     own = np.arange(len(x)), y
-    z = x - x.max(axis=1, keepdims=True)
-    np.exp(z, out=dx)
+    np.subtract(x, x.max(axis=1, keepdims=True), out=dx)
+    right = dx[own]
+    np.exp(dx, out=dx)
     total = dx.sum(axis=1, keepdims=True)  # (N, 1)
     dx /= total
     dx[own] -= 1
     dx /= count
-    return np.log(total[:, 0]) - z[own]  # type: ignore[no-any-return]
+    return np.log(total[:, 0]) - right  # type: ignore[no-any-return]
 
 
 @quiet_nonfinite

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ._buffers import Empty, fresh
 from ._threads import in_parts
 from ._types import Array
 from ._validate import quiet_nonfinite, require_cotangent
@@ -100,11 +101,16 @@ def max_pool_forward(
     x (N, C, H, W) floating; out (N, C, OH, OW) of x's dtype, lying as (OH, C, OW, N), OH as in the definition.
     Raises: ValueError for other shapes or dtypes, and windows that do not fit.
     """
+    return forward_in(fresh, x, pool_height, pool_width, stride)
+
+
+def forward_in(empty: Empty, x: Array, pool_height: int, pool_width: int, stride: int) -> tuple[Array, MaxPoolCache]:
+    """`max_pool_forward` into memory that `empty` gives."""
     _require_ordered(x)
     images, channels, height, width = _pooled_shape(x.shape, pool_height, pool_width, stride)
     inner = rows_first(x)
     cache = (images_first(inner), pool_height, pool_width, stride)
-    out = np.empty((height, channels, width, images), x.dtype)
+    out = empty("pooled", (height, channels, width, images), x.dtype)
 
     def fill(rows: slice) -> None:
         for p in range(rows.start, rows.stop):
@@ -123,6 +129,11 @@ def max_pool_backward(dout: Array, cache: MaxPoolCache) -> Array:
 
     dout (N, C, OH, OW), cache from a forward pass; dx (N, C, H, W). Raises: ValueError if dout does not fit.
     """
+    return backward_in(fresh, dout, cache)
+
+
+def backward_in(empty: Empty, dout: Array, cache: MaxPoolCache) -> Array:
+    """`max_pool_backward` into memory that `empty` gives."""
     x, pool_height, pool_width, stride = cache
     require_cotangent(dout, _pooled_shape(x.shape, pool_height, pool_width, stride), x.dtype)
     integer = _BITS.get(x.dtype.itemsize)
@@ -131,7 +142,7 @@ def max_pool_backward(dout: Array, cache: MaxPoolCache) -> Array:
     inner, rows = rows_first(x), rows_first(dout).view(integer)
     apart = stride >= max(pool_height, pool_width)  # no pixel lies in two windows
     every = apart and dout.size * pool_height * pool_width == x.size  # each pixel lies in one
-    dx = (np.empty if every else np.zeros)(inner.shape, x.dtype)
+    dx = empty("dx of pooling", inner.shape, x.dtype) if every else np.zeros(inner.shape, x.dtype)
 
     def meets_nan(part: slice) -> bool:
         best, share = np.empty(rows.shape[1:], x.dtype), np.empty(rows.shape[1:], integer)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from scratchproof import scratch
 from scratchproof.scratch import _threads
@@ -19,7 +20,8 @@ COUNTS = (1, 2, 3, 5)
 @pytest.fixture(autouse=True)
 def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(_threads, "LEAST", 1)
-    yield
+    with threadpool_limits(max(COUNTS)):
+        yield
     scratch.set_threads(None)
 
 
@@ -47,8 +49,17 @@ def softmax(order: str) -> Callable[[np.random.Generator], list[Any]]:
     return run
 
 
+def images(rng: np.random.Generator) -> list[Any]:
+    net = scratch.ConvNet((2, 8, 6), 3, 3, 5, 4, reg=0.1, dtype=np.float32, rng=rng)
+    step = scratch.FusedConvNet(net)
+    X, y = rng.standard_normal((7, 2, 8, 6)).astype(np.float32), rng.integers(0, 4, 7)
+    losses = [step.step(X, y, 0.1) for _ in range(3)]
+    return [*losses, *step.settle().values()]
+
+
 SWEEPS = {
     "convolution": convolution,
+    "steps of a convolutional net": images,
     "pooling, windows apart": pooling(3),
     "pooling, windows that overlap": pooling(1),
     "pooling, a nan": pooling(3, np.nan),
