@@ -63,7 +63,7 @@ def one_thread() -> Iterator[None]:
 def _control() -> Control | None:
     """OpenBLAS's getter and setter, found through NumPy's own library; None where NumPy has another BLAS."""
     try:
-        library = ctypes.CDLL(np.linalg._umath_linalg.__file__)  # type: ignore[attr-defined]
+        library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
     except (AttributeError, OSError, TypeError):
         return None
     for prefix, suffix in product(("", "scipy_"), ("", "64_")):
