@@ -7,11 +7,12 @@ so a process may fork at any time.
 """
 
 import os
+from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from itertools import pairwise
-from threading import Thread
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from ._blas import available, one_thread
@@ -79,26 +80,36 @@ def _shared_out(work: Callable[[slice], T], length: int, count: int) -> list[T]:
     parts = [_Part(work, slice(*pair)) for pair in pairwise(ends)]
     for part in parts[1:]:
         part.start()
-    parts[0].run()
+    for part in parts:
+        part.finish()
     return [part.result() for part in parts]
 
 
 class _Part(Generic[T]):
-    """One call of `work`, on a thread of its own if started; under the caller's np.errstate, which is its context's."""
+    """One call of `work`, on a thread of its own if started; under the caller's np.errstate, which is its context's.
+
+    `threading.Thread` waits until its thread runs, which on a busy machine is longer than a part takes: here the caller
+    goes on with a part of its own meanwhile.
+    """
 
     def __init__(self, work: Callable[[slice], T], rows: slice) -> None:
         self._context, self._work, self._rows = copy_context(), work, rows
-        self._thread: Thread | None = None
+        self._running = Lock()
         self._found: list[T] = []
         self._raised: BaseException | None = None
 
     def start(self) -> None:
-        thread = Thread(target=self.run, daemon=True)
+        self._running.acquire()
         try:
-            thread.start()
-        except RuntimeError:  # no more threads may start: `result` does it
-            return
-        self._thread = thread
+            start_new_thread(self._run_to_the_end, ())
+        except RuntimeError:  # no more threads may start: `finish` does it
+            self._running.release()
+
+    def _run_to_the_end(self) -> None:
+        try:
+            self.run()
+        finally:
+            self._running.release()
 
     def run(self) -> None:
         try:
@@ -106,11 +117,13 @@ class _Part(Generic[T]):
         except BaseException as error:
             self._raised = error
 
+    def finish(self) -> None:
+        """Wait for its thread; without one, do it now."""
+        with self._running:
+            if not self._found and self._raised is None:
+                self.run()
+
     def result(self) -> T:
-        if self._thread is not None:
-            self._thread.join()
-        elif not self._found and self._raised is None:
-            self.run()
         if self._raised is not None:
             raise self._raised
         return self._found[0]

@@ -70,9 +70,9 @@ SWEEPS = {
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_the_bits_are_the_same_on_any_number_of_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[threading.Thread] = []
-    start = threading.Thread.start
-    monkeypatch.setattr(_threads.Thread, "start", lambda thread: (started.append(thread), start(thread)))
+    started: list[Any] = []
+    start = _threads.start_new_thread
+    monkeypatch.setattr(_threads, "start_new_thread", lambda *work: (started.append(work), start(*work)))
     found = []
     for count in COUNTS:
         scratch.set_threads(count)
@@ -122,10 +122,10 @@ def test_the_callers_errstate_holds_in_every_part() -> None:
 
 
 def test_where_no_thread_may_start_the_caller_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: threading.Thread) -> None:
+    def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(_threads.Thread, "start", refuse)
+    monkeypatch.setattr(_threads, "start_new_thread", refuse)
     scratch.set_threads(3)
     assert in_parts(lambda rows: (rows.start, threading.get_ident()), 3, 1000) == [
         (row, threading.get_ident()) for row in range(3)
