@@ -1,7 +1,9 @@
 """How often does the exam cry wolf? Right code, compared tensor by tensor until there are enough comparisons.
 
-Right are torch on the CPU in each precision, with one thread and with two, and in the two that they take the
-from-scratch package, both its forms, and the textbook of the bank. Each draw has a legal shape of a layer, a
+Right are torch on the CPU in each precision, with one thread and with two, and in float64 and float32 the from-scratch
+package, both its forms, the textbook of the bank, and JAX where it is installed: in one turn of four, for it compiles
+every shape anew, and not on denormal numbers, for it takes them for 0. (In half precision its gradients of a bias are
+summed in the format itself on the CPU; the exam says so, and is right.) Each draw has a legal shape of a layer, a
 distribution and a scale of its data; every output and gradient is compared as in the exam, the allowances of a few
 draws of one shape derived side by side. A line of results.jsonl is kept for each such batch, so a run that was stopped
 goes on where it was; lines of another state of the checks are left aside.
@@ -14,6 +16,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 from types import ModuleType
@@ -34,9 +38,12 @@ from scratchproof.exam.exam import Exam, Trial
 from scratchproof.exam.judge import judge
 from scratchproof.oracle.tolerance import tolerances_of_many
 from scratchproof.progress import progress
+from scratchproof.second.in_jax import expressions
+from scratchproof.subjects.jax import from_jax
+from scratchproof.subjects.protocol import PromisesNothing
 from scratchproof.subjects.subject import ModuleSubject, Subject, load
 from scratchproof.table.layers import LAYERS, Case, Layer
-from scratchproof.vjp import PRECISIONS, Precision
+from scratchproof.vjp import PRECISIONS, Function, Precision
 
 from .command import Basic, command, option
 from .record import Run
@@ -45,6 +52,7 @@ Array = NDArray[Any]
 FORMATS = ("float64", "float32", "float16", "bfloat16")
 KINDS = ("pair", "loss", "net", "forward")
 SHAPES = 41  # of a layer, in turn: no multiple of the distributions, so that all meet
+OF_JAX = 4  # JAX is asked in one of so many turns
 BATCH, ELEMENTS = 16, 2**16  # draws of one shape side by side, and of how many elements at most
 SCALES = {"float16": (0.1, 0.3, 1.0, 2.0)}
 FURTHER = (1e-6, 1e-3, 1.0, 1e3, 1e6)  # of formats with a range to speak of
@@ -192,9 +200,14 @@ def _draws(config: Config) -> Iterator[Draw]:
                         distribution=distribution,
                         scale=scale,
                         turn=turn,
-                        subjects=of_precision,
+                        subjects=_asked(of_precision, turn, distribution),
                     )
         turn += 1
+
+
+def _asked(subjects: Sequence[Subject], turn: int, distribution: str) -> list[Subject]:
+    apart = turn % OF_JAX or distribution == DENORMAL
+    return [subject for subject in subjects if not (apart and isinstance(subject, JaxSubject))]
 
 
 def _cases(layer: Layer, seed: int) -> Iterator[Case]:
@@ -220,7 +233,30 @@ def _subjects(name: str) -> list[Subject]:
         module = ModuleType(f"scratch{form}")
         vars(module).update(in_form(form, scratch))
         found.append(ModuleSubject(name=module.__name__, module=module))
-    return [*found, subject_of(None)] if len(found) > 1 else found
+    return [*found, subject_of(None), *_of_jax()] if len(found) > 1 else found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JaxSubject(PromisesNothing):
+    """The rows of the table that are written in JAX."""
+
+    name: str = "jax"
+    precisions: tuple[str, ...] = FORMATS
+    remarks: tuple[str, ...] = ()
+    rows: Mapping[str, Callable[..., Any]]
+
+    def function(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
+        row = self.rows.get(layer.name)
+        if row is None:
+            return None
+        return from_jax(partial(row, **case.options), lambda given: list(given.values()), precision, layer.constant)
+
+    def scores(self, layer: Layer, case: Case, precision: Precision) -> None:
+        return None
+
+
+def _of_jax() -> list[Subject]:
+    return [JaxSubject(rows=expressions())] if find_spec("jax") else []
 
 
 def _told(lines: list[dict[str, Any]], file: str) -> dict[str, object]:
