@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from scratchproof.exam.checks import examine
-from scratchproof.exam.compare import Verdict
-from scratchproof.exam.exam import Report
+from scratchproof.exam.compare import Report, Verdict
 from scratchproof.progress import progress
 from scratchproof.subjects.subject import ModuleSubject
 from scratchproof.table.layers import row
