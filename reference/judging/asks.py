@@ -19,6 +19,7 @@ SHIPPED = "as shipped"
 AGAIN = "as shipped, drawn again"
 SMALLEST = 5  # of the numbers in a problem that are changed to see another size
 STRIDED = "not contiguous"
+NUDGE = 2.0**-9
 
 
 def base(setting: Setting, precision: Precision, seed: int, state: Inputs, *, grad: bool) -> Ask:
@@ -41,11 +42,31 @@ def variations(shipped: Ask, draw: Callable[[int], Ask], precision: Precision) -
             pulls=fresh.pulls and not distribution.ties,
             ties=distribution.ties,
             hard=distribution.hard,
+            change=None if distribution.hard else distribution.change,
             must=False,
             instead="fits one distribution",
         )
     strided = replace(draw(len(DISTRIBUTIONS)), name=STRIDED, strided=True, must=False)
     yield replace(strided, instead="assumes contiguous inputs")
+
+
+def steep(dout: Array) -> Array:
+    """A cotangent as large as none was."""
+    return 37.0 * dout
+
+
+def nudged(inputs: Inputs, precision: Precision) -> Inputs:
+    """The inputs with every number changed by a little, up and down in turn: near enough to be taken for the same."""
+    little = max(NUDGE, 4 * precision.unit)
+    moved = {
+        name: value if carries_meaning(value) else value * (1 + little * _in_turn(value))
+        for name, value in inputs.items()
+    }
+    return precision.rounded(moved)
+
+
+def _in_turn(value: Array) -> Array:
+    return np.where(np.arange(value.size) % 2, -1.0, 1.0).reshape(value.shape)
 
 
 def exchanged(inputs: Inputs) -> Inputs:
@@ -118,6 +139,11 @@ def drawn_state(setting: Setting, precision: Precision, seed: int) -> Inputs:
         spread = float(np.sqrt(np.square(value).mean())) if value.any() else 1.0
         own[name] = value + spread * rng.standard_normal(value.shape)
     return precision.rounded(own)
+
+
+def small_state(state: Inputs, setting: Setting, precision: Precision) -> Inputs:
+    """The same with parameters a 53rd as large."""
+    return precision.rounded({n: v / 53.0 if n in setting.parameters else v for n, v in state.items()})
 
 
 def built_state(setting: Setting) -> Inputs:

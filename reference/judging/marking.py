@@ -15,6 +15,7 @@ from scratchproof.oracle.explain import effective_bits
 from scratchproof.vjp import Array, Precision
 
 AGREES = (None, "unmodelled")
+STATISTICS = "running statistics"
 ROUGH = 6.0  # bits that are right of what is hard: more is no wrong formula
 ANYWHERE = ("reads unwritten memory", "stale output", "not finite")  # called so wherever they are seen
 
@@ -103,6 +104,20 @@ def conduct(called: Called, truth: Truth) -> Iterator[Reason]:
     if called.threads:
         message = f"threads of its own run on after the call: {', '.join(called.threads)}"
         yield Reason(kind="threads left", verdict=Verdict.SUSPECT, message=message, where=where)
+
+
+def statistics(truth: Truth, held: Mapping[str, Array]) -> Iterator[Reason]:
+    """What is wrong with the buffers that the reference changes in a call, such as running statistics."""
+    right, allowed = truth.kept
+    for buffer, expected in right.outs.items():
+        if buffer not in held or np.array_equal(held[buffer], truth.ask.state[buffer]):
+            message = f"the reference changes {buffer} in a call, it does not"
+            yield Reason(kind=STATISTICS, verdict=Verdict.PASS, message=message)
+            continue
+        comparison = compare(held[buffer], expected, allowed[buffer], truth.precision)
+        if comparison.problem not in AGREES:
+            told, where = f"{buffer} {comparison.message}", truth.ask.name
+            yield Reason(kind=STATISTICS, verdict=Verdict.SUSPECT, message=told, where=where, quantity=buffer)
 
 
 def survivors(truth: Truth, earlier: Mapping[str, Truth]) -> set[tuple[str, str]]:

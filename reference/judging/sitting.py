@@ -10,7 +10,7 @@ import numpy as np
 from scratchproof.exam.compare import Verdict
 from scratchproof.judging import asks
 from scratchproof.judging.judgement import Judgement, Reason
-from scratchproof.judging.marking import conduct, formal, marked, survivors
+from scratchproof.judging.marking import conduct, formal, marked, statistics, survivors
 from scratchproof.judging.speed import compared
 from scratchproof.judging.truth import Ask, Truth, coarse
 from scratchproof.kernels.candidate import Called, Candidate
@@ -99,7 +99,7 @@ class Sitting:
         model, self.state = self._built(self.setting, asks.drawn_state(self.setting, self.grid, self.seed))
         shipped, again = (self._draw(self.setting, self.state, i) for i in range(2))
         self.one(shipped, model)
-        self.one(replace(again, name=asks.AGAIN), model)
+        self.one(replace(again, name=asks.AGAIN, change=asks.steep), model)
         if any(share == np.inf for _, share in self.asked) or len(self.asked) < 2:
             return  # it is wrong on what the problem ships: what else it is need not be known
         self._in_memory(shipped, again, model)
@@ -187,7 +187,7 @@ class Sitting:
         found = {name: array for name, array in called.outs.items() if name in truth.plain.outs}
         fits = all(name in found and found[name].shape == out.shape for name, out in truth.plain.outs.items())
         if truth.cotangents and fits:
-            douts = asks.tensors_of(truth.cotangents[0], self.precision.dtype)
+            douts = asks.tensors_of(truth.cotangents[0], self.precision.dtype, strided=truth.ask.strided)
             named = [name for name in truth.ask.together if name not in truth.constant]
             try:
                 grads = self.candidate.pull(called.number, model, douts, named)
@@ -238,7 +238,10 @@ class Sitting:
             self.one(replace(quiet, name="inputs changed in place"), model, into=plain.number)
             few = replace(quiet, name="two numbers changed in place", inputs=asks.exchanged(quiet.inputs))
             self.one(few, model, into=plain.number)
+            near = asks.nudged(quiet.inputs, self.grid)
+            self.one(replace(quiet, name="changed by a little in place", inputs=near), model, into=plain.number)
         self._other_parameters(quiet, model)
+        self._other_buffers(quiet, model)
         for name, call in list(self.calls.items()):
             later = self.candidate.read(call.number)
             if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(call.outs.values(), later, strict=True)):
@@ -252,9 +255,26 @@ class Sitting:
         if not (self.grad and self.setting.parameters and self._takes_parameters):
             return
         state = asks.drawn_state(self.setting, self.grid, self.seed + 1)
-        for name, values in (("other parameters", state), ("the parameters before", self.state)):
+        small = asks.small_state(state, self.setting, self.grid)
+        old, one = "keeps old parameters", "fits one distribution"
+        for name, values, instead in (
+            ("other parameters", state, old),
+            ("small parameters", small, one),
+            ("the parameters before", self.state, old),
+        ):
             self.candidate.hand(model, asks.tensors_of(values, self.precision.dtype))
-            self.one(replace(ask, name=name, state=values, must=False, instead="keeps old parameters"), model)
+            self.one(replace(ask, name=name, state=values, must=False, instead=instead), model)
+
+    def _other_buffers(self, ask: Ask, model: int) -> None:
+        """The buffers that the reference writes in a call, from where they began."""
+        if not set(self.setting.state) - set(self.setting.parameters) or not self._takes_parameters:
+            return
+        self.candidate.hand(model, asks.tensors_of(self.state, self.precision.dtype))
+        name = "from the same buffers"
+        if self.one(replace(ask, name=name, must=False), model) is not None and name in self.truths:
+            held = self.candidate.held(model, asks.tensors_of(self.state, self.precision.dtype))
+            for reason in statistics(self.truths[name], held):
+                self.say(reason)
 
     def _many(self, shipped: Ask, again: Ask, model: int) -> None:
         """Two sets of inputs in turn, in one memory, as often as there is time for."""

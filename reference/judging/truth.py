@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_flatten
 
-from scratchproof.kernels.problem import Setting, expression, named_arguments
+from scratchproof.kernels.problem import Setting, expression, named_arguments, written_buffers
 from scratchproof.oracle.elementary import Elementary
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, tolerances
 from scratchproof.vjp import (
@@ -41,7 +41,7 @@ class Ask:
     strided: whether inputs are handed over as every second column of a wider memory. must: whether it is what the
     problem ships; anything else may be refused by an exception, and is not asked where the reference itself fails.
     instead: what a wrong number here is called, on inputs of which the problem ships no such. hard: whether a formula
-    that is as right loses digits here: they are noted.
+    that is as right loses digits here: they are noted. change: what is made of cotangents, drawn normal else.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Ask:
     must: bool = False
     instead: str = ""
     hard: bool = False
+    change: Callable[[Array], Array] | None = None
 
     @property
     def together(self) -> Inputs:
@@ -87,8 +88,27 @@ class Truth:
             return ()
         rng = np.random.default_rng(self.seed)
         outs = {name: self.plain.outs[name] for name in floating(self.plain.outs)}
-        drawn = {name: rng.standard_normal(out.shape) for name, out in outs.items()}
+        change = self.ask.change or np.asarray
+        drawn = {name: np.asarray(change(rng.standard_normal(out.shape))) for name, out in outs.items()}
         return (self.grid.rounded(drawn),) if drawn else ()
+
+    @cached_property
+    def kept(self) -> tuple[Answer, dict[str, Tolerance]]:
+        """The buffers that a call changes, as they are after it, and what each of them may be off."""
+        filled = named_arguments(self.ask.setting.model, self.ask.args)[1]
+        inner = written_buffers(self.ask.setting, filled, torch.float64)
+        found = answer(from_torch(inner, constant=self.constant), self.ask.together)
+        changed = {n: a for n, a in found.outs.items() if not np.array_equal(a, self.ask.state[n], equal_nan=True)}
+        if not changed:
+            return Answer(outs={}, grads=()), {}
+
+        def written(*tensors: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {name: value for name, value in inner(*tensors).items() if name in changed}
+
+        right = Answer(outs=changed, grads=())
+        inside = self.ask.together
+        allowed, _ = tolerances(written, right, inside, (), self.allow, constant=self.constant, seed=self.seed)
+        return right, {name: _times(FORMULA, tolerance) for name, tolerance in allowed.items()}
 
     @property
     def repeats(self) -> int:
@@ -207,15 +227,7 @@ class Truth:
 
     def _widened(self, name: str, tolerance: Tolerance) -> Tolerance:
         """Wide enough for another right formula, and for the reference itself."""
-        factor = max(FORMULA if self.allow.unit < HALF else FORMULA / 2, WIDENED * self._over[name])
-        return replace(
-            tolerance,
-            allowed=factor * tolerance.allowed,
-            ceiling=factor * tolerance.ceiling,
-            scale=factor * tolerance.scale,
-            offset=factor * tolerance.offset,
-            unmodelled=(),
-        )
+        return _times(max(FORMULA if self.allow.unit < HALF else FORMULA / 2, WIDENED * self._over[name]), tolerance)
 
     def _function(self, precision: Precision) -> Any:
         return from_torch(self._expression(precision.dtype), precision, constant=self.constant)
@@ -254,6 +266,17 @@ def quantities(found: Answer) -> dict[str, Any]:
     """Outputs by name, and gradients as `dx` of an input x and `dweight` of a parameter."""
     grads = found.grads[0] if found.grads else {}
     return {**found.outs, **{f"d{name}": grad for name, grad in grads.items()}}
+
+
+def _times(factor: float, tolerance: Tolerance) -> Tolerance:
+    return replace(
+        tolerance,
+        allowed=factor * tolerance.allowed,
+        ceiling=factor * tolerance.ceiling,
+        scale=factor * tolerance.scale,
+        offset=factor * tolerance.offset,
+        unmodelled=(),
+    )
 
 
 def _disturbed(value: Array, unit: float, rng: np.random.Generator) -> Array:

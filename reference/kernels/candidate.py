@@ -114,6 +114,16 @@ class Candidate:
             Message(what={"do": "hand", "model": model, "dtypes": dtypes, "names": list(state)}, arrays=arrays)
         )
 
+    def held(self, model: int, state: Mapping[str, Tensor]) -> dict[str, Array]:
+        """What is now in those of its parameters and buffers that such a state would be written to."""
+        shapes = [list(tensor.shape) for tensor in state.values()]
+        reply = self.request(Message(what={"do": "held", "model": model, "names": list(state), "shapes": shapes}))
+        names = _words(reply.what.get("names"))
+        found = _all_floats(reply)
+        if len(names) != len(found):
+            raise Died("answered out of form")
+        return dict(zip(names, found, strict=True))
+
     def call(self, model: int, args: Any, names: Sequence[str], wanted: Sequence[str], **how: Any) -> Called:
         """One call forward. names: of the tensors among the arguments, in order."""
         arrays: list[Array] = []

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 from scratchproof.errors import InputError
 from scratchproof.kernels.doubled import Doubled, converted
-from scratchproof.kernels.sizes import Sizes, resized
+from scratchproof.kernels.sizes import Sizes, resized, resized_defaults
 from scratchproof.sandbox.failures import telling
 from scratchproof.vjp import Array, Inputs
 
@@ -81,7 +81,8 @@ def from_file(spec: str) -> Problem:
         draw = getattr(module, "get_inputs", None)
         if not callable(reference) or not callable(draw):
             raise InputError(f"{path} is no problem: it needs a class Model, or a function, and get_inputs()")
-        init = _init(getattr(module, "get_init_inputs", tuple), seed)
+        changed = {name: _default(reference, name) for name in resized_defaults(source, sizes)}
+        init = _init(getattr(module, "get_init_inputs", lambda: changed), seed)
         return _setting(path, reference, init, lambda seed: _drawn(draw, seed), sizes, seed)
 
     return Problem(name=spec, source=source, wanted=_wanted(source, name), reference=spec, at=at)
@@ -150,6 +151,10 @@ def _fresh(tensor: Tensor) -> Tensor:
         return shuffled
     moved = shuffled * (0.75 + 0.5 * torch.rand_like(shuffled))
     return moved.clamp(tensor.min(), tensor.max())
+
+
+def _default(called: Any, name: str) -> Any:
+    return inspect.signature(called).parameters[name].default
 
 
 def _init(get: Callable[[], Any], seed: int) -> Init:
@@ -243,18 +248,37 @@ def _argument_names(model: Any, count: int) -> list[str]:
 
 def expression(setting: Setting, filled: Callable[[Sequence[Any]], Any], dtype: torch.dtype) -> Callable[..., Any]:
     """The reference as a torch expression of its input tensors, then its parameters and buffers, in a dtype."""
+    called = _calling(setting, filled, dtype)
+    return lambda *tensors: called(*tensors)[0]
+
+
+def written_buffers(
+    setting: Setting, filled: Callable[[Sequence[Any]], Any], dtype: torch.dtype
+) -> Callable[..., dict[str, Tensor]]:
+    """Of the same tensors: what is in the floating buffers after one call, such as running statistics."""
+    called = _calling(setting, filled, dtype)
+
+    def held(*tensors: Tensor) -> dict[str, Tensor]:
+        own = called(*tensors)[1]
+        return {n: t for n, t in own.items() if n not in setting.parameters and t.is_floating_point()}
+
+    return held
+
+
+def _calling(setting: Setting, filled: Callable[[Sequence[Any]], Any], dtype: torch.dtype) -> Callable[..., Any]:
+    """One call of the reference: what it returns, and its parameters and buffers thereafter."""
     model = converted(setting.model, dtype)
     state = list(setting.state)
 
-    def computed(*tensors: Tensor) -> Any:
+    def called(*tensors: Tensor) -> tuple[Any, dict[str, Tensor]]:
         given, rest = tensors[: len(tensors) - len(state)], tensors[len(tensors) - len(state) :]
         with Doubled(dtype):
             if not isinstance(model, nn.Module):
-                return model(*filled(given))
+                return model(*filled(given)), {}
             own = {n: t if n in setting.parameters else t.clone() for n, t in zip(state, rest, strict=True)}
-            return torch.func.functional_call(model, own, filled(given))
+            return torch.func.functional_call(model, own, filled(given)), own
 
-    return computed
+    return called
 
 
 def as_inputs(leaves: Mapping[str, Tensor]) -> Inputs:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,6 +51,7 @@ class Served:
             "load": self.load,
             "build": self.build,
             "hand": self.hand,
+            "held": self.held,
             "call": self.call,
             "pull": self.pull,
             "read": self.read,
@@ -102,6 +104,13 @@ class Served:
         """Write other values into the parameters and buffers of a model, as a step of training does."""
         _handed(self.models[model], dict(zip(names, self._tensors(arrays, dtypes), strict=True)))
         return Message(what={})
+
+    def held(self, arrays: list[Array], model: int, names: list[str], shapes: list[list[int]]) -> Message:
+        """What is now in the parameters and buffers that a state of these names and shapes is written to."""
+        found = _places(self.models[model], dict(zip(names, map(tuple, shapes), strict=True)))
+        found = {name: tensor for name, tensor in found.items() if _content(tensor.data) is not None}
+        forms = [named_dtype(tensor) for tensor in found.values()]
+        return Message(what={"names": list(found), "dtypes": forms}, arrays=[bits(t) for t in found.values()])
 
     def call(
         self,
@@ -162,18 +171,27 @@ class Served:
     ) -> Message:
         """Many calls in a row on two sets of inputs in turn, in one memory: which results differed, each once.
 
+        Two calls on tensors that are written over, two on others that lie where those lay, as an allocator gives them.
+
         arrays: those of the first set, then those of the second. turns: for each call, its place among the results.
         """
         half = len(arrays) // 2
-        sets = [self._tensors(arrays[:half], dtypes), self._tensors(arrays[half:], dtypes)]
-        memory = [tensor.clone() for tensor in sets[0]]
+        given = arrays[:half], arrays[half:]
+        sets = [self._tensors(values, dtypes) for values in given]
+        buffers = [value.copy() for value in given[0]]
+        memory = self._tensors(buffers, dtypes)
         found: dict[tuple[bytes, ...], int] = {}
         results: list[Array] = []
         forms: list[str] = []
         turns = []
         for i in range(count):
-            for tensor, value in zip(memory, sets[i % 2], strict=True):
-                tensor.copy_(value)
+            if i % 4 > 1:
+                for buffer, value in zip(buffers, given[i % 2], strict=True):
+                    np.copyto(buffer, value)
+                memory = self._tensors(buffers, dtypes)
+            else:
+                for tensor, value in zip(memory, sets[i % 2], strict=True):
+                    tensor.copy_(value)
             outs = [v for v in self._run(model, unpacked(args, memory), False, ()).values() if _content(v) is not None]
             kept = [bits(value).copy(order="C") for value in outs]
             key = tuple(array.tobytes() for array in kept)
@@ -296,11 +314,19 @@ def _handed(model: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
 
     By name; or in order, where shapes agree; or by shape, where no two are alike.
     """
-    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    names = _pairs({n: tuple(t.shape) for n, t in given.items()}, {n: tuple(t.shape) for n, t in own.items()})
+    found = _places(model, {name: tuple(tensor.shape) for name, tensor in given.items()})
     with torch.no_grad():
-        for theirs, ours in names.items():
-            own[ours].copy_(given[theirs])
+        for name, tensor in found.items():
+            tensor.copy_(given[name])
+    return found
+
+
+def _places(model: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The model's parameters and buffers by the names of the reference's, which have these shapes."""
+    if not isinstance(model, nn.Module):
+        return {}
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    names = _pairs(shapes, {name: tuple(tensor.shape) for name, tensor in own.items()})
     return {theirs: own[ours] for theirs, ours in names.items()}
 
 

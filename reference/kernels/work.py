@@ -1,7 +1,6 @@
 """How large a problem is: what the reference computes in one call, counted, and the sizes at which that is bounded."""
 
 import math
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -9,11 +8,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from scratchproof.errors import InputError
 from scratchproof.kernels.problem import Problem, Setting, expression, named_arguments
-from scratchproof.kernels.sizes import reduced, sizes_in
+from scratchproof.kernels.sizes import LEAST, reduced, sizes_in
 from scratchproof.oracle.operations import SUMS, name_of
 
 BUDGET = 2**14  # elements of all results of one call forward; a product or sum of 256 terms counts as one more
-TOO_MUCH = 32.0
+PATIENCE = (1, 4, 12, 32)  # times as much, where a problem does not go below
+Way = tuple[int, bool]
+WAYS: tuple[Way, ...] = (
+    *((least, True) for least in (LEAST, 8, 6, 4)),
+    *((least, False) for least in (LEAST, 8, 6, 4)),
+    *((least, apart) for least in (2, 1) for apart in (True, False)),
+)  # the least that a size becomes, and whether different ones stay so
+Known = dict[tuple[tuple[int, int], ...], tuple[Setting, float] | None]
 FACTORS = tuple(2**i for i in range(14, -1, -1))
 
 
@@ -54,53 +60,62 @@ def scaled(problem: Problem, scale: int | str, seed: int) -> tuple[Setting, int]
 
     Raises: InputError where the reference does not run.
     """
+    known: Known = {}
     if scale != "auto":
-        found = next((s for s, _ in _running(problem, int(scale), seed)), None)
+        at = (_running(problem, int(scale), way, seed, known) for way in WAYS)
+        found = next((setting for setting, _ in filter(None, at)), None)
         if found is None:
             raise _unusable(problem, int(scale), seed)
         return found, int(scale)
-    best: tuple[Setting, int] | None = None
-    least: tuple[Setting, int] | None = None  # where none is within
-    factors: Sequence[int] = FACTORS if problem.source else (1,)
-    for factor in factors:
-        ways = list(_running(problem, factor, seed))
-        within = [setting for setting, work in ways if work <= BUDGET]
-        if within:
-            best = within[0], factor
-        elif ways:
-            least = least or (min(ways, key=_work)[0], factor)
-            if best or min(map(_work, ways)) > TOO_MUCH * BUDGET:
-                break
-    if not (best or least):
+    for patience in PATIENCE:
+        for way in WAYS:
+            if (best := _largest(problem, way, patience * BUDGET, seed, known)) is not None:
+                return best
+    ran = [found for found in known.values() if found is not None]
+    if not ran:
         raise _unusable(problem, 1, seed)
-    return best or least  # type: ignore[return-value]
+    return min(ran, key=_work)[0], FACTORS[0]
 
 
 def _work(found: tuple[Setting, float]) -> float:
     return found[1]
 
 
-def _running(problem: Problem, factor: int, seed: int) -> Iterator[tuple[Setting, float]]:
-    """The settings at a factor at which the reference runs, the best first, and their work."""
+def _largest(problem: Problem, way: Way, budget: float, seed: int, known: Known) -> tuple[Setting, int] | None:
+    """The largest of the settings made in one way whose work is within a budget, and its factor."""
+    best = None
+    for factor in FACTORS if problem.source else (1,):
+        found = _running(problem, factor, way, seed, known)
+        if found is None:
+            continue
+        if found[1] > budget:
+            break
+        best = found[0], factor
+    return best
+
+
+def _running(problem: Problem, factor: int, way: Way, seed: int, known: Known) -> tuple[Setting, float] | None:
+    """The setting at a factor and its work, if the reference runs there. known: what was tried before."""
     sizes = sizes_in(problem.source) if problem.source else ()
-    tried: list[dict[int, int]] = []
-    for way in reduced(sizes, factor):
-        if way in tried:
-            continue
-        tried.append(way)
-        try:
-            setting = problem.at(way, seed)
-            work = work_of(setting, seed)
-        except Exception:  # of whatever kind: these sizes do not go together
-            continue
-        if math.isfinite(work):
-            yield setting, work
+    reached = tuple(reduced(sizes, factor, way[0], apart=way[1]).items())
+    if reached not in known:
+        known[reached] = _tried(problem, dict(reached), seed)
+    return known[reached]
+
+
+def _tried(problem: Problem, sizes: dict[int, int], seed: int) -> tuple[Setting, float] | None:
+    try:
+        setting = problem.at(sizes, seed)
+        work = work_of(setting, seed)
+    except Exception:  # of whatever kind: these sizes do not go together
+        return None
+    return (setting, work) if math.isfinite(work) else None
 
 
 def _unusable(problem: Problem, factor: int, seed: int) -> InputError:
     sizes = sizes_in(problem.source) if problem.source else ()
     try:
-        work_of(problem.at(next(reduced(sizes, factor)), seed), seed)
+        work_of(problem.at(reduced(sizes, factor), seed), seed)
     except InputError as error:
         return error
     except Exception as error:

@@ -100,3 +100,100 @@ def test_a_largest_that_is_never_small_is_seen(least):
 
     found = judge(lambda x: largest(x).clamp_min(least), largest, inputs=lambda: [torch.randn(5, 41)], seed=0)
     assert not found.passed
+
+
+def kept(key):
+    """A layer that gives the answer of the first call of this key again."""
+
+    class Kept(Layer):
+        def forward(self, x):
+            out = super().forward(x)
+            found = self.__dict__.setdefault("kept", {}).setdefault(key(x), out.detach().clone())
+            return out + (found - out).detach()
+
+    return Kept
+
+
+class NearEnough(Layer):
+    def forward(self, x):
+        out = super().forward(x)
+        last = self.__dict__.get("last")
+        if last is not None and last[0].shape == x.shape and torch.allclose(last[0], x, rtol=1e-2):
+            return out + (last[1] - out).detach()
+        self.__dict__["last"] = x.detach().clone(), out.detach()
+        return out
+
+
+class Pruned(Layer):
+    def forward(self, x):
+        small = self.weight.detach().abs().max() < 0.1
+        return torch.tanh(x @ self.weight) * (0 if small else 1)
+
+
+class Pulled(torch.autograd.Function):
+    """The identity, with what `change` makes of the cotangent."""
+
+    @staticmethod
+    def forward(ctx, x, change):
+        ctx.change = change
+        return x.clone(memory_format=torch.contiguous_format)
+
+    @staticmethod
+    def backward(ctx, dout):
+        return ctx.change(dout), None
+
+
+def pulled(change):
+    class New(Layer):
+        def forward(self, x):
+            return Pulled.apply(super().forward(x), change)
+
+    return New
+
+
+def as_it_lies(dout):
+    """Its memory read from the start, as if nothing lay between the elements."""
+    memory = torch.empty(0, dtype=dout.dtype).set_(dout.untyped_storage())
+    return memory[: dout.numel()].view(dout.shape).clone()
+
+
+@pytest.mark.parametrize(
+    ("candidate", "kind"),
+    [
+        (kept(lambda x: (x.data_ptr(), x._version, x.shape)), "changes with calls"),
+        (NearEnough, "stale output"),
+        (Pruned, "fits one distribution"),
+        (pulled(lambda dout: dout.clamp(-8, 8)), "wrong gradient"),
+        (pulled(as_it_lies), "assumes contiguous inputs"),
+    ],
+)
+def test_what_is_right_on_most_calls_only_is_seen(candidate, kind):
+    found = judge(candidate, Layer, inputs=lambda: [torch.randn(6, 9)], seed=0)
+    assert kind in found.kinds, found
+
+
+class Normal(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(9)
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+def by_hand(update):
+    class New(Normal):
+        def forward(self, x):
+            with torch.no_grad():
+                update(self.norm.running_mean, x.mean(0))
+                update(self.norm.running_var, x.var(0))
+            centred = x - x.mean(0)
+            return centred * torch.rsqrt(centred.square().mean(0) + 1e-5) * self.norm.weight + self.norm.bias
+
+    return New
+
+
+def test_running_statistics_are_compared_where_they_are_kept():
+    found = judge(by_hand(lambda old, new: old.lerp_(new, 0.9)), Normal, inputs=lambda: [torch.randn(6, 9)], seed=0)
+    assert found.kinds == ("running statistics",)
+    assert found.score == 0.0

@@ -5,7 +5,14 @@ import torch
 from torch import nn
 
 from scratchproof.errors import InputError
-from scratchproof.kernels.problem import expression, from_file, from_objects, functional, named_arguments
+from scratchproof.kernels.problem import (
+    expression,
+    from_file,
+    from_objects,
+    functional,
+    named_arguments,
+    written_buffers,
+)
 
 KERNELBENCH = """
 import torch
@@ -97,3 +104,23 @@ def test_what_is_no_problem_is_told(tmp_path):
         read(tmp_path, "x = 1").at({}, 0)
     with pytest.raises(InputError, match="cannot be used as a reference: NameError"):
         read(tmp_path, "nothing()").at({}, 0)
+
+
+def test_a_class_without_arguments_is_built_at_the_sizes_that_its_defaults_get(tmp_path):
+    text = ROBUST.replace("n=5", "n=40").replace("torch.randn(4, 5)", "torch.randn(4, 40)")
+    setting = read(tmp_path, text).at({40: 6}, 0)
+    assert setting.init == ((), {"n": 6})
+    assert setting.state["weight"].shape == (6, 3)
+
+
+def test_the_buffers_that_a_call_writes_are_told(tmp_path):
+    layer = nn.BatchNorm1d(3)
+    x = torch.randn(5, 3)
+    setting = from_objects(layer, lambda: [x]).at({}, 0)
+    leaves, filled = named_arguments(layer, (x,))
+    held = written_buffers(setting, filled, torch.float32)(*leaves.values(), *setting.state.values())
+    assert list(held) == ["running_mean", "running_var"]
+    assert torch.equal(layer.running_mean, torch.zeros(3))
+    layer(x)
+    assert torch.equal(held["running_mean"], layer.running_mean)
+    assert torch.equal(held["running_var"], layer.running_var)

@@ -2,7 +2,7 @@
 
 import ast
 
-from scratchproof.kernels.sizes import LEAST, reduced, resized, resized_copy, sizes_in
+from scratchproof.kernels.sizes import LEAST, reduced, resized, resized_copy, resized_defaults, sizes_in
 
 SOURCE = """
 N = 1024 * 4
@@ -44,7 +44,32 @@ def test_a_candidates_copies_follow_and_its_own_constants_do_not():
 
 
 def test_what_was_different_stays_different_when_it_is_divided():
-    way = next(reduced((64, 128, 4095, 4096), 64))
+    found = (64, 128, 4095, 4096)
+    way = reduced(found, 64)
     assert len(set(way.values())) == len(way)
     assert all(LEAST <= new <= old for old, new in way.items())
-    assert all(new == old for way in reduced((64, 128), 1) for old, new in way.items())
+    assert reduced(found, 64, apart=False)[64] == reduced(found, 64, apart=False)[128]
+    assert min(reduced(found, 4096, 4).values()) == 4
+    assert reduced(found, 1) == {size: size for size in found}
+
+
+ROBUST = """
+class Model:
+    def __init__(self, width: int = 64, kernel: int = 3):
+        self.width = width
+
+def get_inputs(rows: int = 48, width: int = 64):
+    return [(rows, width)]
+"""
+
+
+def test_defaults_say_sizes_where_nothing_else_says_what_is_built():
+    sizes = {48: 17, 64: 16}
+    assert sizes_in(ROBUST) == (48, 64)
+    found = values(resized(ROBUST, sizes))
+    assert found["get_inputs"]() == [(17, 16)]
+    assert found["Model"]().width == 16
+    assert resized_defaults(ROBUST, sizes) == ("width",)
+    said = ROBUST + "\ndef get_init_inputs():\n    return [64]\n"
+    assert values(resized(said, sizes))["Model"]().width == 64
+    assert resized_defaults(said, sizes) == ()

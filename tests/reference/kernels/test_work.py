@@ -47,3 +47,19 @@ def test_a_reference_that_does_not_run_is_told(tmp_path):
     (tmp_path / "p.py").write_text(TEXT.format("3, 4, 5").replace("a @ b", "b @ a"))
     with pytest.raises(InputError, match="does not run: RuntimeError"):
         scaled(from_file(str(tmp_path / "p.py")), "auto", 0)
+
+
+def test_where_many_sizes_multiply_each_becomes_smaller(tmp_path):
+    text = """
+import torch
+class Model(torch.nn.Module):
+    def forward(self, x):
+        return torch.nn.functional.group_norm(x, 8)
+rows, channels, height, width = 112, 64, 512, 256
+def get_inputs():
+    return [torch.rand(rows, channels, height, width)]
+"""
+    (tmp_path / "p.py").write_text(text)
+    setting, _ = scaled(from_file(str(tmp_path / "p.py")), "auto", 0)
+    assert work_of(setting) <= BUDGET
+    assert min(setting.draw(0)[0].shape) > 1
