@@ -190,8 +190,8 @@ class Served:
                     np.copyto(buffer, value)
                 memory = self._tensors(buffers, dtypes)
             else:
-                for tensor, value in zip(memory, sets[i % 2], strict=True):
-                    tensor.copy_(value)
+                for tensor, new in zip(memory, sets[i % 2], strict=True):
+                    tensor.copy_(new)
             outs = [v for v in self._run(model, unpacked(args, memory), False, ()).values() if _content(v) is not None]
             kept = [bits(value).copy(order="C") for value in outs]
             key = tuple(array.tobytes() for array in kept)
