@@ -216,14 +216,14 @@ class _TwoLayers:
 
 def _softmax_in_place(scores: Array, y: Array, rate: float) -> float:
     """`softmax_loss` of scores (C, N), which -rate times their gradient overwrites. Returns the mean loss."""
-    own = y, np.arange(len(y))
+    flat, own = scores.reshape(-1), y * len(y) + np.arange(len(y))
     scores -= scores.max(axis=0)
-    right = scores[own]
+    right = flat[own]
     np.exp(scores, out=scores)
     total = scores.sum(axis=0)
     loss = (np.log(total) - right).sum() / len(y)
     scores *= -rate / len(y) / total
-    scores[own] += rate / len(y)
+    flat[own] += rate / len(y)
     return float(loss)
 
 
@@ -242,6 +242,7 @@ class _Weights:
         self._turned = turned
         # turned, every block would have BLAS pack all of X again: one block
         self._rows = max(len(w.T), 1) if turned else max(1, BLOCK // max(w[:1].nbytes, 1))
+        self._blocks: dict[int, Array] = {}  # a part's own, by where it starts
         self._v_squares = float(np.vdot(w, w))
 
     @property
@@ -260,7 +261,9 @@ class _Weights:
         starts = range(0, len(self._lying), self._rows)
 
         def move(part: slice) -> list[float]:
-            block = np.empty((min(self._rows, len(self._lying)), self._lying.shape[1]), self._lying.dtype)
+            if part.start not in self._blocks:
+                self._blocks[part.start] = np.empty_like(self._lying[: self._rows])
+            block = self._blocks[part.start]
             return [self._moved(slice(start, start + self._rows), left, right, block) for start in starts[part]]
 
         parts = products_in_parts(move, len(starts), left.size * right.shape[1])
