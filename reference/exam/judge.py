@@ -24,7 +24,7 @@ from scratchproof.oracle.tolerance import Tolerance
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, said
 from scratchproof.subjects.subject import ContractError, Unimplemented
 from scratchproof.table.expressions import WithoutHalf
-from scratchproof.vjp import Answer, Array, Gradients, Precision, answer, floating, from_torch
+from scratchproof.vjp import Answer, Array, Expression, Gradients, Precision, answer, floating, from_torch
 
 LOST = ("value", "precision", "nan", "inf", "lost")  # problems that a careless formula has
 CUT_OFF = 2.0**-16  # of a loss: a small number within the logarithm costs less, a wrong formula more
@@ -61,6 +61,10 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
     except (Failure, ContractError) as error:
         broken = unanswered(exam, trial, check, first_gradient, error, corner=corner)
     found = Answer(outs=outs, grads=grads)
+    if broken is None and _as_begun(trial, found):
+        message = "gives a loss of 0 and a gradient of zeros: it is not written yet"
+        yield exam.result(check, trial, trial.out, verdict=Verdict.UNIMPLEMENTED, message=message)
+        return
     declared, trial = trial, held_to(exam, trial, found)
     exam.seen.append(Seen(check, trial, found))
     if broken is None and trial is not declared and _agrees(exam, trial, found):
@@ -76,6 +80,14 @@ def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iter
         yield result
     if broken:
         yield broken
+
+
+def _as_begun(trial: Trial, found: Answer) -> bool:
+    """Whether a loss gives the zeros that its first lines are handed out with, where something else is due."""
+    given, due = (
+        (*one.outs.values(), *(g for grads in one.grads for g in grads.values())) for one in (found, trial.truth)
+    )
+    return trial.layer.kind == "loss" and all(one.any() for one in due) and not any(one.any() for one in given)
 
 
 def quantities(trial: Trial, found: Answer) -> Iterator[Measured]:
@@ -231,16 +243,23 @@ def _as_if(trial: Trial, measured: Measured, comparison: Comparison) -> str:
 def _careless(trial: Trial, measured: Measured) -> str:
     """The formula, right on paper, that gives what was given: in the precision under test, to its own rounding."""
     for sentence, expression in trial.layer.careless.items():
-        due = trial.layer.torch
-        formula = WithoutHalf(expression) if isinstance(due, WithoutHalf) else expression
-        other = replace(trial, layer=replace(trial.layer, torch=formula))
-        how: dict[str, Any] = {"constant": trial.layer.constant, "options": trial.case.options}
-        made = answer(from_torch(formula, trial.precision, **how), trial.inputs, trial.cotangents)
+        if (key := f"as a formula: {sentence}") not in trial.mistaken:
+            trial.mistaken[key] = _by_formula(trial, expression)
+        other, made = trial.mistaken[key]
         given = trial.pick(made, measured.quantity, measured.cotangent).astype(np.float64)
         allowed = 2 * other.tolerance(measured.quantity, measured.cotangent).allowed
         if given.shape == measured.actual.shape and _same(measured.actual.astype(np.float64), given, allowed):
             return sentence
     return ""
+
+
+def _by_formula(trial: Trial, expression: Expression) -> tuple[Trial, Answer]:
+    """The trial with another formula, and what that gives."""
+    due = trial.layer.torch
+    formula = WithoutHalf(expression) if isinstance(due, WithoutHalf) else expression
+    how: dict[str, Any] = {"constant": trial.layer.constant, "options": trial.case.options}
+    made = answer(from_torch(formula, trial.precision, **how), trial.inputs, trial.cotangents)
+    return replace(trial, layer=replace(trial.layer, torch=formula)), made
 
 
 def _same(a: Array, b: Array, allowed: Array) -> bool:

@@ -110,7 +110,7 @@ def _where(error: BaseException) -> str:
     while at is not None:
         places.append((at.tb_frame.f_code.co_filename, at.tb_lineno))
         at = at.tb_next
-    own = [place for place in places if "site-packages" not in place[0]]
+    own = [place for place in places if "site-packages" not in place[0] and not place[0].endswith(".pyx")]
     for file, line in (own or places)[-1:]:
         return " " + plain(f"(line {line} of {file.rsplit('/', 1)[-1]})")
     return ""

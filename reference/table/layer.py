@@ -66,6 +66,7 @@ class Layer:
         "function" any callable, called as its signature says.
     of: the row of which this one asks more, by a kind of its own: the layer or the net is called as that one is.
         "partial" a pair whose backward takes need_dx=False; "predict" net.predict(X) -> labels;
+        "tested" net.loss(X) in test mode after steps of training on other images, whose statistics count there;
         "start" a net's initial parameters; "dropout" a net that drops inputs and hidden units in training;
         "running", "inference" batch norm in its two modes as CS231n keeps them, in bn_param.
         "drawn" a pair that draws some of its inputs itself, told by their names in `drawn` and read off the output by
@@ -83,6 +84,7 @@ class Layer:
     data: the input that corner cases change, the first unless said. batched: inputs whose first axis is the row, the
         data unless said. constant: floating inputs that are not differentiated.
     convolution: whether the output is made of windows of the data, weighted by an input `w`.
+    turned: inputs that CS231n's first year had transposed, an example a column.
     kink: what the declared subgradient is where the layer is not differentiable.
     analytic: whether complex step can differentiate the forward pass.
     scores: a net's expression in test mode. sizes: a net's positional constructor arguments, from its inputs.
@@ -113,6 +115,7 @@ class Layer:
     data: str = ""
     batched: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
+    turned: tuple[str, ...] = ()
     kink: str = ""
     analytic: bool = False
     convolution: bool = False
@@ -155,6 +158,6 @@ class Layer:
         return self.kind in ("pair", "drawn", "partial", "loss", "net", "seeded", "function")
 
 
-ASKING = ("partial", "predict", "start", "dropout", "running", "inference")
+ASKING = ("partial", "predict", "tested", "start", "dropout", "running", "inference")
 STORED = ("all", "outputs")
 KINDS = ("pair", "drawn", "loss", "forward", "net", "seeded", "rule", "function", *ASKING)

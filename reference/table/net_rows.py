@@ -139,13 +139,10 @@ _CONV_NET_SHAPES = Shapes(
         "one row": lambda N, **_: N == 1,
     },
 )
-
-
 _IMAGES = _conv_net_inputs(N=4, C=2, H=6, W=8, F=3, K=3, hidden=7, classes=5)
 
 
-def _sizes_alone(shapes: Shapes) -> Shapes:
-    return replace(shapes, options=lambda **_: {}, settings={})
+_sizes_alone = partial(replace, options=lambda **_: {}, settings={})
 
 
 NETS: tuple[Layer, ...] = (
@@ -176,9 +173,11 @@ NETS: tuple[Layer, ...] = (
     _net_row(
         name="TwoLayerNet",
         torch=net_loss("two_layer", *_TWO_LAYER),
-        conventions=without_half(net_loss("two_layer", *_TWO_LAYER)),
+        conventions={**without_half(net_loss("two_layer", *_TWO_LAYER)), **nets.OF_QUOTIENT},
+        careless=nets.CARELESS,
         scores=net_scores("two_layer", *_TWO_LAYER),
-        slips=nets.SHARED,
+        slips=nets.WITH_SOFTMAX,
+        corners=("huge", "one huge row", "one row"),
         sizes=_two_layer_sizes,
         shapes=_TWO_LAYER_SHAPES,
         cases=(

@@ -35,10 +35,13 @@ class Item:
         """Whether a match would mean anything: the truth and what was given are no mere zeros, dust or nan."""
         if self.expected.dtype.kind != "f":
             return bool(self.expected.size)
-        if not np.isfinite(self.expected).all():
-            return False
         floor = SIGNAL * self.allowed.max(initial=0.0)
-        return _size(self.expected) > floor and (self.actual.size == 0 or _size(self.actual, odd=np.inf) > floor)
+        return self.signals and (self.actual.size == 0 or _size(self.actual, odd=np.inf) > floor)
+
+    @property
+    def signals(self) -> bool:
+        """Whether the truth is finite, and more than what rounding may leave."""
+        return bool(np.isfinite(self.expected).all()) and _size(self.expected) > SIGNAL * self.allowed.max(initial=0.0)
 
     @property
     def wrong(self) -> bool:

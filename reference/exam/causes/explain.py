@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from scratchproof.exam.causes.alone import SUMMED, rows, suspected
 from scratchproof.exam.causes.evidence import Item, Place, belonging, items
-from scratchproof.exam.causes.facts import facts
+from scratchproof.exam.causes.facts import KNOWN, facts
 from scratchproof.exam.causes.whole import SELDOM, Mistake, given, mistakes
 from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.exam import Exam, Seen
@@ -18,6 +18,7 @@ from scratchproof.vjp import Array
 
 LARGE = 1_000_000  # elements of an input beyond which no mistakes are tried
 MOST = 3  # so many causes that fit equally are told
+ENOUGH = 8  # elements of an array that may speak for one case alone
 
 
 class Candidate(NamedTuple):
@@ -41,7 +42,11 @@ def explained(exam: Exam) -> list[Result]:
             belong = belonging(exam, *key)
             told = {id(one) for one in belong}
             readings[key] = Reading(belong, [one for one in exam.seen if id(one) not in told])
-        return replace(result, cause=readings[key].cause(result.quantity, result.case, coarse))
+        reading = readings[key]
+        cause = reading.cause(result.quantity, result.case, coarse)
+        if result.check == "values" and cause.startswith(KNOWN):
+            cause = reading.of_case(result.quantity, result.case) or cause
+        return replace(result, cause=cause)
 
     return [caused(result) for result in exam.results]
 
@@ -72,6 +77,16 @@ class Reading:
             return coarse
         known = facts(here, [item for one in self.outputs() for item in self.items(one)])
         return "; ".join(one for one in (coarse, known) if one)
+
+    def of_case(self, quantity: str, case: str) -> str:
+        """What explains a case by itself, as it may where a second mistake hides the first in the others."""
+        alone = Reading([one for one in self.seen if one.trial.name == case])
+        found = sorted(alone.candidates(quantity), key=lambda one: one.rank) if alone.telling(quantity) else []
+        item = next((item for item in alone.items(quantity) if item.wrong), None)
+        if len(alone.seen) == len(self.seen) or not found or item is None or item.expected.size < ENOUGH:
+            return ""
+        best = list(dict.fromkeys(one.sentence for one in found if one.rank == found[0].rank))
+        return "" if len(best) > 1 else f"in this case {_filled(best[0], item)}; elsewhere more is wrong"
 
     def _unrefuted(self, equal: list[Candidate], quantity: str) -> list[Candidate]:
         """Of those that fit equally, the ones that also give what was given in the other trials; all if none does."""

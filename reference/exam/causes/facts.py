@@ -11,6 +11,7 @@ from scratchproof.exam.causes.evidence import Item
 from scratchproof.vjp import Array
 
 KNOWN = "no known mistake fits; what is known: "
+UNTOUCHED = "it is zero throughout: it is not computed yet, or not what is returned"
 FEW = 8  # so many indices are told one by one
 
 
@@ -19,6 +20,8 @@ def facts(found: Sequence[Item], outputs: Sequence[Item]) -> str:
     item = next((item for item in found if item.wrong), None)
     if item is None:
         return ""
+    if item.trial.layer.kind == "loss" and item.actual.size > 1 and not item.actual.any() and item.signals:
+        return UNTOUCHED
     told = next(_told(item), "")
     if item.place[0].startswith("d") and any(one.wrong and one.trial is item.trial for one in outputs):
         told = (
@@ -73,7 +76,7 @@ def _pattern(item: Item, actual: Array, bad: Array) -> Iterator[str]:
         what = what or ("of the opposite sign" if _near(actual[bad], -expected[bad], item.allowed[bad]) else "")
         where = _where(item, bad)
         if what or where:
-            yield f"{_count(bad)} are {what or 'wrong'}{where}"
+            yield f"{_count(bad)} {'are' if bad.size > 1 else 'is'} {what or 'wrong'}{where}"
     yield from _proportions(actual, expected)
 
 

@@ -15,6 +15,9 @@ from scratchproof.vjp import Array, floating
 
 SHARES = {0.0: "missing", 0.5: "half what is due", 2.0: "twice what is due", -1.0: "of the wrong sign"}
 """How often the due share is there, and how that is told."""
+AT_ODDS = (
+    "the loss adds reg * sum(W^2), whose gradient is 2 * reg * W: a 1/2 is missing in the loss, or a 2 in the gradient"
+)
 
 
 def of_regularisation(item: Item) -> Iterator[tuple[str, Array]]:
@@ -42,9 +45,8 @@ def _of_gradient(item: Item, reg: float) -> Iterator[tuple[str, Array]]:
         yield f"the share of the regularisation in {quantity} is {told}", item.expected + (factor - 1) * share
     added = reg * value.sum() * next(iter(trial.cotangents[index].values()))
     yield f"the regularisation adds reg times the sum of {quantity[1:]}, one number", item.expected - share + added
-    by_rows = len(trial.inputs[trial.layer.data])
-    sentence = f"the share of the regularisation in {quantity} is divided by N"
-    yield sentence, item.expected + (1 / by_rows - 1) * share
+    for of_N in _shares_of_N(trial):
+        yield f"the share of the regularisation in {quantity} is divided by N", item.expected + (of_N - 1) * share
 
 
 def _of_loss(item: Item, reg: float) -> Iterator[tuple[str, Array]]:
@@ -53,7 +55,8 @@ def _of_loss(item: Item, reg: float) -> Iterator[tuple[str, Array]]:
     halves = {name: 0.5 * reg * float((value * value).sum()) for name, value in {**weights, **biases}.items()}
     every = sum(halves[name] for name in weights)
     for factor, told in SHARES.items():
-        yield f"the share of the regularisation in the loss is {told}", due + (factor - 1) * every
+        sentence = AT_ODDS if factor == 2 else f"the share of the regularisation in the loss is {told}"
+        yield sentence, due + (factor - 1) * every
     for count in range(1, len(weights)):
         for names in combinations(weights, count):
             left = sum(halves[name] for name in names)
@@ -61,13 +64,19 @@ def _of_loss(item: Item, reg: float) -> Iterator[tuple[str, Array]]:
     for names in ((*biases,), *((name,) for name in biases)):
         more = sum(halves[name] for name in names)
         yield f"the loss regularises the bias too: {', '.join(names)}", due + more
-    by_rows = len(trial.inputs[trial.layer.data])
-    yield "the share of the regularisation in the loss is divided by N", due + (1 / by_rows - 1) * every
+    for of_N in _shares_of_N(trial):
+        yield "the share of the regularisation in the loss is divided by N", due + (of_N - 1) * every
     norms = 0.5 * reg * sum(float(np.sqrt((value * value).sum())) for value in weights.values())
     sums = 0.5 * reg * sum(float(value.sum()) for value in weights.values())
     for factor in (1, 2):
         yield "the regularisation takes the root of the sum of squares", due + factor * norms - every
         yield "the regularisation sums the weights, not their squares", due + factor * sums - every
+
+
+def _shares_of_N(trial: Trial) -> tuple[float, float]:
+    """What is left of a share that is divided by N, with the 1/2 that is due, and without it."""
+    rows = max(1, len(trial.inputs[trial.layer.data]))
+    return 1 / rows, (0.5 if isinstance(trial.layer.torch, WithoutHalf) else 2.0) / rows
 
 
 def _weights(trial: Trial) -> tuple[dict[str, Array], dict[str, Array]]:

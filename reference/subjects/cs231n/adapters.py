@@ -19,13 +19,15 @@ from scratchproof.vjp import Array, Function, Gradients, Inputs, Precision, Pull
 class Asked:
     """What is to be brought to the contract: a row of the table, one of its cases, in one precision.
 
-    promised: whether the package says that whatever it takes it can do.
+    promised: whether the package says that whatever it takes it can do. turned: whether its function takes the
+    inputs that the layer names so as their transposes.
     """
 
     layer: Layer
     case: Case
     precision: Precision
     promised: bool = False
+    turned: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -37,6 +39,11 @@ class Asked:
     def handed(self, inputs: Inputs) -> Inputs:
         """The inputs without those that the subject draws itself."""
         return {name: value for name, value in inputs.items() if name not in self.layer.drawn}
+
+    def laid(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Inputs as the subject lays them out, or their gradients as the row does."""
+        turned = self.layer.turned if self.turned else ()
+        return {name: np.ascontiguousarray(value.T) if name in turned else value for name, value in arrays.items()}
 
 
 class CachePullback:
@@ -110,7 +117,7 @@ def from_loss(asked: Asked, loss: Callable[..., Any]) -> Function:
 
     def function(**inputs: Array) -> tuple[Array, Pullback]:
         with quiet(), told(""):
-            found = call(inputs)
+            found = call(asked.laid(inputs))
         if found is None or (isinstance(found, tuple | list) and found and all(part is None for part in found)):
             raise Unimplemented("returned None")
         if not (isinstance(found, tuple | list) and len(found) == 2):
@@ -118,9 +125,23 @@ def from_loss(asked: Asked, loss: Callable[..., Any]) -> Function:
         if found[0] is None or found[1] is None:
             raise Unimplemented(f"returned None for {'the loss' if found[0] is None else f'd{name}'}")
         out, gradient = scalar(found[0], asked.precision), array(found[1], f"d{name}")
-        return out, lambda dout: {name: scaled(gradient, dout)}
+        return out, lambda dout: asked.laid({name: scaled(gradient, dout)})
 
     return function
+
+
+def takes_columns(asked: Asked, loss: Callable[..., Any]) -> bool:
+    """Whether a loss fails on its inputs as the row has them, and takes them turned."""
+    layer = asked.layer
+    sample = layer.cases[0].inputs(np.random.default_rng(0))  # of sizes that are all distinct
+    (name,) = floating(sample, layer.constant)
+    for turned in (False, True):
+        other = Asked(layer, layer.cases[0], asked.precision, turned=turned)
+        given = other.laid(sample)
+        with suppress(Exception), quiet():
+            found = other.calling(loss)(given)
+            return turned and isinstance(found, tuple) and len(found) == 2 and np.shape(found[1]) == given[name].shape
+    return False
 
 
 def from_forward(asked: Asked, forward: Callable[..., Any]) -> Function:
@@ -152,11 +173,11 @@ def from_rule(asked: Asked, rule: Callable[..., Any]) -> Function:
     """An update rule: from w and the gradients of several steps to w after each of them.
 
     The rule returns (w, config), as CS231n's do, or writes into w and returns config or nothing. The config holds
-    every option: some look their defaults up only where there is no config. Where a case sets none, the first step
-    is made without a config, if the rule can do without.
+    every option: which rates stand where one is missing is the author's choice. Only of a package that promises that
+    whatever it takes it can do, the first step of a case without options is asked without a config.
     """
     options = {**defaults(asked.layer), **asked.case.options}
-    alone = not asked.case.options and _by_itself(rule)
+    alone = asked.promised and not asked.case.options and _by_itself(rule)
 
     def stepped(w: Array, dw: Array, alone: bool) -> list[Array]:
         config, found = dict(options), []
@@ -172,11 +193,7 @@ def from_rule(asked: Asked, rule: Callable[..., Any]) -> Function:
         return found
 
     def function(w: Array, dw: Array) -> tuple[Array, Pullback]:
-        found: list[Array] = []
-        if alone:
-            with suppress(*() if asked.promised else (Exception,)):  # it cannot do without a config, and need not
-                found = stepped(w.copy(), dw, alone)
-        return np.stack(found or stepped(w.copy(), dw, False)), lambda dout: {}
+        return np.stack(stepped(w.copy(), dw, alone) or stepped(w.copy(), dw, False)), lambda dout: {}
 
     return function
 

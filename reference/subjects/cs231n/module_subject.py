@@ -3,14 +3,14 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 from scratchproof.finding.course import theirs
 from scratchproof.finding.find import Found
 from scratchproof.subjects.cs231n import nets
-from scratchproof.subjects.cs231n.adapters import Asked
+from scratchproof.subjects.cs231n.adapters import Asked, takes_columns
 from scratchproof.subjects.cs231n.calling import takes, wants_dictionary
 from scratchproof.subjects.cs231n.mapping import Table, mapped
 from scratchproof.subjects.cs231n.net_adapters import EVERY_ADAPTER, scores
@@ -22,9 +22,10 @@ from scratchproof.vjp import Function, Precision
 
 # The kinds of rows for which a subject has two functions, and those for which it has a class.
 PAIRS = ("pair", "partial", "drawn", "running", "inference")
-NETS = ("net", "seeded", "predict", "start", "dropout")
+NETS = ("net", "seeded", "predict", "tested", "start", "dropout")
 # What CS231n calls them where it has several; the plainest is the author's own.
 SUFFIXES = ("", "_naive", "_fast", "_im2col", "_strides")
+TURNED = "turned"
 ALIASES = {"ConvNet": ("ThreeLayerConvNet",)}
 # What Python 3 says of a size that Python 2 would have divided to a whole number.
 DIVIDED = re.compile(
@@ -54,7 +55,8 @@ class ModuleSubject:
     """A Python module with CS231n names.
 
     renamed: its own names by those of CS231n. mapping: see mapping.py. as_python2: the module read as Python 2, where
-    that may be what it is. known: which rows it has. of_tensors: its functions that are written in torch, by row.
+    that may be what it is. known: which rows it has, and which it takes turned. of_tensors: its functions that are
+    written in torch, by row.
     """
 
     name: str
@@ -76,7 +78,7 @@ class ModuleSubject:
             return None
         if layer.name in self.of_tensors:
             return from_tensors(asked, self.of_tensors[layer.name])
-        return self._patient(lambda: EVERY_ADAPTER[layer.kind](asked, *self._find(layer)))
+        return self._patient(lambda: EVERY_ADAPTER[layer.kind](self._laid(asked), *self._find(layer)))
 
     def scores(self, layer: Layer, case: Case, precision: Precision) -> Function | None:
         asked = Asked(layer, case, precision)
@@ -94,6 +96,8 @@ class ModuleSubject:
     def spelled(self, layer: Layer, case: Case, precision: Precision) -> Spelling | None:
         if layer.name in self.of_tensors:
             return None  # a script would have to be another one
+        if self.known.get((TURNED, layer.name, precision.name)):
+            return None
         return spelled(Asked(layer, case, precision), self._find(layer))
 
     def _there(self, asked: Asked) -> bool:
@@ -102,6 +106,16 @@ class ModuleSubject:
         if key not in self.known:
             self.known[key] = self._looks_right(asked)
         return self.known[key]
+
+    def _laid(self, asked: Asked) -> Asked:
+        """The same, saying whether its function takes inputs turned, found out once for each precision."""
+        layer = asked.layer
+        if not layer.turned:
+            return asked
+        key = (TURNED, layer.name, asked.precision.name)
+        if key not in self.known:
+            self.known[key] = takes_columns(asked, *self._find(layer))
+        return replace(asked, turned=self.known[key])
 
     def _looks_right(self, asked: Asked) -> bool:
         """The names, and not another thing under them."""

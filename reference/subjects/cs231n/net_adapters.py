@@ -10,6 +10,7 @@ from scratchproof.subjects.cs231n import nets
 from scratchproof.subjects.cs231n.adapters import ADAPTERS, Adapter, Asked
 from scratchproof.subjects.cs231n.answers import array, form, scalar, scaled, told
 from scratchproof.subjects.protocol import ContractError, Unimplemented
+from scratchproof.table.course.recurrent import STEPS
 from scratchproof.vjp import Array, Function, Inputs, Pullback
 
 
@@ -59,6 +60,24 @@ def _told(
     return function
 
 
+def tested(asked: Asked, net_class: Callable[..., Any]) -> Function:
+    """The scores of a new net in test mode, after it was trained on other images, its parameters unchanged."""
+
+    def function(**inputs: Array) -> tuple[Array, Pullback]:
+        held = nets.Held(asked.layer, asked.case, asked.precision, net_class)
+        train, labels, images = list(inputs.values())[:3]
+        with quiet(), told("loss(X)"):
+            net, _ = held(inputs)
+            for _step in range(STEPS):
+                net.loss(train, labels)
+            found = net.loss(images)
+        if found is None:
+            raise Unimplemented("loss(X) returned None")
+        return array(found, "scores"), lambda dout: {}
+
+    return function
+
+
 def start(asked: Asked, net_class: Callable[..., Any]) -> Function:
     """A new net's parameters, one after another in the order of the inputs, which only say their shapes."""
 
@@ -74,6 +93,7 @@ NET_ADAPTERS: dict[str, Adapter] = {
     "net": from_net,
     "seeded": from_net,
     "predict": predict,
+    "tested": tested,
     "start": start,
     "dropout": from_net,
 }

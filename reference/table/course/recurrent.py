@@ -1,6 +1,7 @@
 """torch expressions of what CS231n builds beyond single layers: nets of any depth, recurrent layers, and its slips."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -40,6 +41,40 @@ def deep_loss(
     X: Tensor, y: Tensor, *params: Tensor, reg: float = 0.0, normalization: str | None = None, **_: object
 ) -> Tensor:
     return regularised(F.cross_entropy(deep_scores(X, y, *params, normalization=normalization), y), params, reg)
+
+
+STEPS = 2  # of training before test mode is asked
+
+
+def deep_tested(
+    X: Tensor,
+    y: Tensor,
+    Z: Tensor,
+    *params: Tensor,
+    share: float = 1 - 0.9**STEPS,
+    correction: int = 0,
+    start: float = 0.0,
+    eps: float = 1e-5,
+    **_: object,
+) -> Tensor:
+    """Scores of Z in test mode after STEPS steps of training on X: batch norm by the running statistics alone.
+
+    share: of the batch's statistics in the running ones, by batch norm's momentum of 0.9. start: of the variance.
+    """
+    for at in range(0, len(params) - 2, 4):
+        W, b, gamma, beta = params[at : at + 4]
+        X, Z = affine(X, W, b), affine(Z, W, b)
+        mean, var = share * X.mean(0), share * X.var(0, correction=correction) + (1 - share) * start
+        Z = F.relu(gamma * (Z - mean) / torch.sqrt(var + eps) + beta)
+        X = F.relu(batchnorm(X, gamma, beta, eps=eps))
+    return affine(Z, *params[-2:])
+
+
+TESTED_OTHERWISE = {
+    "the running variance is unbiased": partial(deep_tested, correction=1),
+    "the running variance starts at 1": partial(deep_tested, start=1.0),
+    "the running variance is unbiased and starts at 1": partial(deep_tested, correction=1, start=1.0),
+}
 
 
 def rnn_step(x: Tensor, prev_h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:

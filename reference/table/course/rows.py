@@ -66,6 +66,7 @@ _classifier = partial(
     kind="loss",
     data="X",
     constant=("X",),
+    turned=("W", "X"),
     batched=("X", "y"),
     corners=("zeros", "huge", "one row"),
     cases=(
@@ -158,6 +159,14 @@ _DEEP_SHAPES = Shapes(
 
 _PLAIN = _deep_inputs(9, 11, 5, 6, 3)
 _NORMALISED = net_inputs((9, 11), 3, **_HIDDEN[0], **_NORMED[0], **_HIDDEN[1], **_NORMED[1], **_HIDDEN[2])
+
+
+def _tested(rng: Rng) -> Inputs:
+    """Images X, labels y to train on, other images Z to score, and parameters."""
+    found = _NORMALISED(rng)
+    return {"X": found.pop("X"), "y": found.pop("y"), "Z": rng.standard_normal((7, 11)), **found}
+
+
 CS231N: tuple[Layer, ...] = (
     _softmax(name="softmax_loss_naive"),
     _softmax(name="softmax_loss_vectorized"),
@@ -240,6 +249,15 @@ CS231N: tuple[Layer, ...] = (
         name="FullyConnectedNet.batchnorm",
         cases=_deep_cases(_NORMALISED, normalization="batchnorm"),
         slips=nets.NORMED,
+    ),
+    _deep(
+        name="FullyConnectedNet.test_mode",
+        kind="tested",
+        constant=("X", "Z"),
+        torch=recurrent.deep_tested,
+        conventions=recurrent.TESTED_OTHERWISE,
+        cases=(Case(name="after 2 steps", inputs=_tested, options={"normalization": "batchnorm"}),),
+        slips=nets.TESTED,
     ),
     _deep(
         name="FullyConnectedNet.layernorm",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scratchproof.table import nets
-from scratchproof.table.expressions import affine, batchnorm, layernorm, net_labels
-from scratchproof.table.slips.losses import SCORES, SVM
+from scratchproof.table.course.recurrent import STEPS, deep_tested
+from scratchproof.table.expressions import affine, batchnorm, layernorm, net_labels, without_half
+from scratchproof.table.slips.losses import LARGE_SCORES, LOG_OF_QUOTIENT, SCORES, SHIFTED_ALIKE, SVM, log_of_quotient
 from scratchproof.table.slips.making import Slips, backward_only
 from scratchproof.vjp import Expression
 
@@ -102,6 +104,21 @@ SHARED: Slips = {
         handed=torch.Tensor.detach
     ),
 }
+_QUOTIENT = Net(losses={"softmax": log_of_quotient})
+OF_QUOTIENT: Slips = {
+    LOG_OF_QUOTIENT: _QUOTIENT,
+    **{f"{told}; {LOG_OF_QUOTIENT}": loss for told, loss in without_half(_QUOTIENT).items()},
+}
+"""The net whose loss is -log of a probability: no mistake, but another convention."""
+
+
+def of_large_scores(table: Slips) -> Slips:
+    """What a softmax loss within a net does where scores are large."""
+    return {sentence: Net(losses={"softmax": expression}) for sentence, expression in table.items()}
+
+
+CARELESS = of_large_scores(SHIFTED_ALIKE)
+WITH_SOFTMAX: Slips = {**SHARED, **of_large_scores(LARGE_SCORES)}
 LINEAR: Slips = {
     "a ReLU is applied to the scores": Net(last=F.relu),
     **of_scores("softmax"),
@@ -111,6 +128,25 @@ NORMED: Slips = {
     **SHARED,
     "the ReLU comes before the normalisation": Net(first=True),
     "the normalisation is left out": Net(normalised=False),
+}
+
+
+def _in_training(X: Tensor, y: Tensor, Z: Tensor, *params: Tensor, **_: Any) -> Tensor:
+    return RIGHT.scores(Z, *params, normalization="batchnorm")
+
+
+TESTED: Slips = {
+    "the running statistics are not kept from training to test mode: they are 0 there": partial(deep_tested, share=0.0),
+    "in test mode the batch's own mean and variance normalise: the mode stays train": _in_training,
+    "in test mode the normalisation is left out": lambda X, y, Z, *params, **_: replace(RIGHT, normalised=False).scores(
+        Z, *params, normalization="batchnorm"
+    ),
+    "only the last step of training counts: the running statistics begin anew with every step": partial(
+        deep_tested, share=0.1
+    ),
+    "the running statistics keep momentum's share of the batch, and 1 - momentum of their own": partial(
+        deep_tested, share=1 - 0.1**STEPS
+    ),
 }
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from scratchproof import scratch
+from scratchproof.exam.causes.regularisation import AT_ODDS
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,25 @@ def test_a_loss_without_the_half_and_gradients_with_it_are_at_odds(told):
             loss, grads = super().loss(X, y)
             return loss + 0.5 * self.reg * np.sum(self.params["W"] ** 2), grads
 
-    assert (
-        "the share of the regularisation in the loss is twice"
-        in told("LinearClassifier", LinearClassifier=LinearClassifier)["loss"]
+    assert told("LinearClassifier", LinearClassifier=LinearClassifier)["loss"] == AT_ODDS
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0])
+def test_a_share_that_is_averaged_too_is_told_with_the_half_and_without(told, factor):
+    def naive(W, X, y, reg):
+        loss, dx = scratch.softmax_loss(X @ W, y)
+        return loss + factor * reg * np.sum(W * W) / len(X), X.T @ dx + 2 * factor * reg * W / len(X)
+
+    found = told("softmax_loss_naive", softmax_loss_naive=naive)
+    assert found["loss"].endswith("in the loss is divided by N")
+    assert found["dW"].endswith("in dW is divided by N")
+
+
+def test_a_case_without_regularisation_shows_what_a_second_mistake_hides(told):
+    def naive(W, X, y, reg):
+        loss, dx = scratch.softmax_loss(X @ W, y)
+        return loss + 0.5 * reg * np.sum(W * W), len(X) * X.T @ dx + reg * np.sum(W * W)
+
+    assert told("softmax_loss_naive", softmax_loss_naive=naive)["dW"] == (
+        "in this case the division of dW by N is missing; elsewhere more is wrong"
     )
