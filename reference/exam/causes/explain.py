@@ -79,14 +79,27 @@ class Reading:
         return "; ".join(one for one in (coarse, known) if one)
 
     def of_case(self, quantity: str, case: str) -> str:
-        """What explains a case by itself, as it may where a second mistake hides the first in the others."""
-        alone = Reading([one for one in self.seen if one.trial.name == case])
-        found = sorted(alone.candidates(quantity), key=lambda one: one.rank) if alone.telling(quantity) else []
-        item = next((item for item in alone.items(quantity) if item.wrong), None)
-        if len(alone.seen) == len(self.seen) or not found or item is None or item.expected.size < ENOUGH:
+        """What explains a case by itself, this one or another, where all are wrong: elsewhere another hides it."""
+        names = dict.fromkeys((case, *(one.trial.name for one in self.seen)))
+        if len({item.trial.name for item in self.items(quantity) if item.wrong}) < len(names):
             return ""
+        for name in names:
+            if said := self._by_itself(quantity, name):
+                return (
+                    f"in this case {said}; elsewhere more is wrong"
+                    if name == case
+                    else f"in the case of {name} {said}; here more is wrong"
+                )
+        return ""
+
+    def _by_itself(self, quantity: str, case: str) -> str:
+        alone = Reading([one for one in self.seen if one.trial.name == case])
+        item = next((item for item in alone.items(quantity) if item.wrong), None)
+        if len(alone.seen) == len(self.seen) or item is None or item.expected.size < ENOUGH:
+            return ""
+        found = sorted(alone.candidates(quantity), key=lambda one: one.rank) if alone.telling(quantity) else []
         best = list(dict.fromkeys(one.sentence for one in found if one.rank == found[0].rank))
-        return "" if len(best) > 1 else f"in this case {_filled(best[0], item)}; elsewhere more is wrong"
+        return _filled(best[0], item) if len(best) == 1 else ""
 
     def _unrefuted(self, equal: list[Candidate], quantity: str) -> list[Candidate]:
         """Of those that fit equally, the ones that also give what was given in the other trials; all if none does."""

@@ -65,6 +65,6 @@ def test_a_case_without_regularisation_shows_what_a_second_mistake_hides(told):
         loss, dx = scratch.softmax_loss(X @ W, y)
         return loss + 0.5 * reg * np.sum(W * W), len(X) * X.T @ dx + reg * np.sum(W * W)
 
-    assert told("softmax_loss_naive", softmax_loss_naive=naive)["dW"] == (
-        "in this case the division of dW by N is missing; elsewhere more is wrong"
+    assert told("softmax_loss_naive", effort="normal", softmax_loss_naive=naive)["dW"] == (
+        "in the case of reg 0 the division of dW by N is missing; here more is wrong"
     )
