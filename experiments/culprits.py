@@ -141,9 +141,18 @@ def _images(config: Config) -> tuple[Tensor, str]:
 
 
 def made(name: str, seed: int) -> nn.Module:
-    """A net with random weights, no two layers alike: where biases are all 0 or layers are copies, bugs hide."""
+    """A net with random weights, no two layers alike: where biases are all 0 or layers are copies, bugs hide.
+
+    Every second seed's is in eval mode, with running statistics of its own and a dropout that is not to be active.
+    """
     torch.manual_seed(seed)
-    model = net(name)
+    model = net(name).train(seed % 2 == 0)
+    for module in model.modules():
+        if seed % 2 and isinstance(module, nn.Dropout):
+            module.p = 0.1
+        if seed % 2 and isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0.0, 0.2)
+            module.running_var.uniform_(0.5, 1.5)
     with torch.no_grad():
         for p in model.parameters():
             if p.ndim == 1 or not p.any():

@@ -34,11 +34,16 @@ def _forward(module: nn.Module, forward: Callable[..., Any]) -> None:
     module.__class__ = type(kind.__name__, (kind,), {"forward": spoilt})
 
 
-def attribute(kind: type[nn.Module], name: str, spoil: Callable[[Any], Any]) -> Plant:
-    """A plant that gives one module of a kind another value of one attribute."""
+def attribute(
+    kind: type[nn.Module], name: str, spoil: Callable[[Any], Any], wanted: Callable[[Any], bool] = lambda module: True
+) -> Plant:
+    """A plant that gives one module of a kind, if it is wanted, another value of one attribute."""
+
+    def changes(module: Any) -> bool:
+        return isinstance(module, kind) and wanted(module) and spoil(getattr(module, name)) != getattr(module, name)
 
     def plant(model: nn.Module, rng: np.random.Generator) -> str | None:
-        path, module = _pick(model, rng, lambda m: isinstance(m, kind) and spoil(getattr(m, name)) != getattr(m, name))
+        path, module = _pick(model, rng, changes)
         if module is None:
             return None
         setattr(module, name, spoil(getattr(module, name)))
@@ -117,6 +122,18 @@ def _heads_turned(self: Any, right: Any, q: torch.Tensor, *args: Any, **kwargs: 
     return _with(self, turned, right, q, *args, name="in_proj_weight", **kwargs)
 
 
+def _queries_transposed(self: Any, right: Any, q: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    of_q, rest = self.in_proj_weight.split([self.embed_dim, 2 * self.embed_dim])
+    return _with(self, torch.cat([of_q.T, rest]), right, q, *args, name="in_proj_weight", **kwargs)
+
+
+def _unbiased(self: Any, right: Any, x: torch.Tensor) -> torch.Tensor:
+    axes = tuple(range(-len(self.normalized_shape), 0))
+    spread = (x.var(axes, keepdim=True) + self.eps).sqrt()
+    normed: torch.Tensor = (x - x.mean(axes, keepdim=True)) / spread * self.weight + self.bias
+    return normed
+
+
 def exchanged(model: nn.Module, rng: np.random.Generator) -> str | None:
     """Two layers of one kind and shape each compute with the other's weights; the path is the first's."""
     by_shape: dict[Any, list[tuple[str, Any]]] = {}
@@ -188,15 +205,20 @@ def _biased(module: Any) -> bool:
 # Plants and what they say of themselves; a model without a place for one is passed over.
 PLANTS: dict[str, Plant] = {
     "batch norm, eps": attribute(nn.BatchNorm2d, "eps", lambda eps: 10 * eps),
-    "batch norm, momentum": attribute(nn.BatchNorm2d, "momentum", lambda m: 1 - m),
-    "batch norm, mode": attribute(nn.BatchNorm2d, "training", lambda mode: False),
+    "batch norm, momentum": attribute(nn.BatchNorm2d, "momentum", lambda m: 1 - m, lambda module: module.training),
+    "batch norm, mode": attribute(nn.BatchNorm2d, "training", lambda mode: not mode),
     "layer norm, eps": attribute(nn.LayerNorm, "eps", lambda eps: 10 * eps),
+    "layer norm, unbiased variance": replaced(_kind(nn.LayerNorm), _unbiased),
     "convolution, padding at one side": replaced(
         lambda m: isinstance(m, nn.Conv2d) and m.padding[0] != 0 and m.padding[0] == m.padding[1], _shifted
     ),
     "convolution, kernel transposed": replaced(
         lambda m: isinstance(m, nn.Conv2d) and m.kernel_size[0] > 1 and m.kernel_size[0] == m.kernel_size[1],
         _transposed,
+    ),
+    "convolution, kernel flipped": replaced(
+        lambda m: isinstance(m, nn.Conv2d) and m.kernel_size[0] > 1,
+        lambda self, right, x: _with(self, self.weight.flip(2, 3), right, x),
     ),
     "convolution, stride one off": replaced(
         lambda m: isinstance(m, nn.Conv2d) and m.stride[0] == 2 and m.kernel_size[0] > 1, _strided
@@ -210,16 +232,22 @@ PLANTS: dict[str, Plant] = {
     "attention, mask": replaced(_kind(nn.MultiheadAttention), _causal),
     "attention, heads": attribute(nn.MultiheadAttention, "num_heads", lambda n: 1),
     "attention, head order": replaced(_kind(nn.MultiheadAttention), _heads_turned),
+    "attention, queries' weight transposed": replaced(_kind(nn.MultiheadAttention), _queries_transposed),
     "weights of two layers exchanged": exchanged,
     "residual left out": _residual(0.0),
     "residual doubled": _residual(2.0),
     "dropout always on": replaced(_kind(nn.Dropout), lambda self, right, x: F.dropout(x, 0.3, True)),
+    "dropout, active in eval": attribute(nn.Dropout, "training", lambda mode: True, lambda module: module.p > 0),
     "convolution, channels transposed": replaced(
         lambda m: isinstance(m, nn.Conv2d) and m.weight.shape[0] == m.weight.shape[1] > 1,
         lambda self, right, x: _with(self, self.weight.transpose(0, 1), right, x),
     ),
     "gradient cut": replaced(
         _kind(nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.LayerNorm), lambda self, right, x: right(x.detach())
+    ),
+    "gradient halved": replaced(
+        _kind(nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.LayerNorm),
+        lambda self, right, x: right(0.5 * x + 0.5 * x.detach()),
     ),
     "pooling, mean for maximum": replaced(
         _kind(nn.MaxPool2d), lambda self, right, x: F.avg_pool2d(x, self.kernel_size, self.stride, self.padding)

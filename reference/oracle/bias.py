@@ -35,8 +35,10 @@ def means(differences: Array, expected: Array, allowed: Array, precision: Precis
         "offset": np.full(finite.shape, 1 / max(1, finite.size)),
         "drift": np.sign(finite) / room / max(1, finite.size),
     }
+    with np.errstate(invalid="ignore"):  # beside infinities, which do not count
+        strayed = differences + expected
     found = {
-        "scale": [regression_scale(e + expected, expected) - 1 for e in differences],
+        "scale": [regression_scale(run, expected) - 1 for run in strayed],
         "offset": [_mean(e) for e in differences],
         "drift": [drift(e, expected, allowed) for e in differences],
     }

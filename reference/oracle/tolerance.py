@@ -182,12 +182,34 @@ def spread(
     """
     rounding = Rounding(precision if stored == "all" else _inside(precision), seed)
     runs = [other() for other in alternatives]
+    runs += disturbed(compute, precision, rounding, alternatives=alternatives, seed=seed, repeats=repeats)
+    return within(runs, truth, precision, rounding)
+
+
+def disturbed(
+    compute: Compute[K],
+    precision: Precision,
+    rounding: Rounding,
+    *,
+    alternatives: Sequence[Compute[K]] = (),
+    seed: int = 0,
+    repeats: int = REPEATS,
+) -> list[dict[K, Array]]:
+    """Runs that err as `rounding` has it, and, where several operations may be one, as one that rounds at its end."""
+    runs: list[dict[K, Array]] = []
     with Elementary({function: function for function in fused()}) as fusible:
         for one in (compute, *alternatives):
             runs += repeated(one, repeats * (COARSE if precision.unit > COARSE_UNIT else 1), rounding)
     if fusible.used:
         with Elementary(fused(precision.unit / precision.accumulate)):
             runs += repeated(compute, repeats, Rounding(_inside(precision), seed))
+    return runs
+
+
+def within(
+    runs: Sequence[Mapping[K, Array]], truth: Mapping[K, Array], precision: Precision, rounding: Rounding
+) -> dict[K, Tolerance]:
+    """The tolerance of every named array, from disturbed runs."""
     return {
         name: _tolerance(expected, [run[name] for run in runs], precision, rounding) for name, expected in truth.items()
     }

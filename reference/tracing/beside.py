@@ -5,29 +5,31 @@ same precision.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
+from scratchproof.errors import InputError
 from scratchproof.exam.compare import Comparison, compare
 from scratchproof.oracle.explain import as_if
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
 from scratchproof.progress import progress
-from scratchproof.tracing.calls import Call, floating
+from scratchproof.tracing.calls import Call, floating, mapped, tensors_in
 from scratchproof.tracing.compiled import UNSEEN, is_compiled, run_compiled, uncompiled
+from scratchproof.tracing.free import Free
 from scratchproof.tracing.in_jax import is_in_jax
-from scratchproof.tracing.lines import CallLine, Trace, culprit_of, in_order, is_forward, reason_of
-from scratchproof.tracing.sides import Run, Side, Values, arguments, carry, index, shape_of
+from scratchproof.tracing.lines import CUT, CallLine, Trace, below, culprit_of, in_order, is_forward, reason_of, severed
+from scratchproof.tracing.sides import Held, Run, Side, Values, all_of, arguments, carry, index, renamed, shape_of
 from scratchproof.tracing.subgradient import another_subgradient
 from scratchproof.vjp import PRECISIONS, Precision
 
 Loss = Callable[[Any], Tensor]
-AGAIN = (2, 6)  # times as many runs, before the whole is said to stray
+FEW = 3  # runs from which a call's allowance is derived, before what is beyond it is held to the usual number
+AGAIN = (2 * REPEATS, 6 * REPEATS)  # so many runs, before the whole is said to stray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class Beside:
     there: Side = field(init=False)
     run: Run = field(init=False)
     total: Loss = field(init=False)
-    _free: dict[int, dict[str, Tolerance]] = field(init=False, default_factory=dict)
+    free: Free = field(init=False)
     _due: dict[Any, Due] = field(init=False, default_factory=dict)
     _last: tuple[Any, Due] | None = field(init=False, default=None)
 
@@ -82,9 +84,16 @@ class Beside:
             if tensor.is_floating_point():  # the truth starts from what the candidate's format holds
                 tensor.data.copy_(tensor.data.to(self.dtype))
         self.there = Side(model=model, precision=PRECISIONS["float64"], seed=self.seed)
-        self.inputs = tree_map_only(Tensor, lambda t: t.to(self.dtype) if t.is_floating_point() else t, self.inputs)
+        self.inputs = mapped(lambda t: t.to(self.dtype) if t.is_floating_point() else t, self.inputs)
         self.total = self.loss or self._against_random
-        self.run = self.there.run(self.inputs, self.total)
+        self.run = self.there.run(self.inputs, self.total, keep=Held(self.dtype).keep)
+        self.free = Free(
+            truth=self.run,
+            again=lambda: self.there.run(self.inputs, self.total),
+            precision=self.precision,
+            computes=self.computes,
+            seed=self.seed,
+        )
 
     @property
     def dtype(self) -> torch.dtype:
@@ -108,40 +117,25 @@ class Beside:
             autocast=self.autocast,
             seed=self.seed,
         )
-        found = here.run(self.inputs, self.total, sampled=True)  # its calls get the truth's arguments
+        found = here.run(self.inputs, self.total)  # its calls get the truth's arguments
         seen = run_compiled(candidate, here, found, self.inputs, self.total) if is_compiled(candidate) else found
-        return _Candidate(self, here, _renamed(found, pairs), _renamed(seen, pairs)).trace(compiled=seen is not found)
+        return _Candidate(self, here, renamed(found, pairs), renamed(seen, pairs)).trace(compiled=seen is not found)
 
-    def free(self, found: Run, repeats: int = REPEATS) -> dict[str, Comparison]:
-        """Everything on the way of a candidate's own values."""
-        if repeats not in self._free:
-            self._free[repeats] = self.spread(
-                lambda: self.there.run(self.inputs, self.total, sampled=True).values, self.run.values, repeats=repeats
-            )
-        compared = {}
-        for key, expected in self.run.values.items():
-            if key in found.values and self.run.shapes[key] == found.shapes[key]:
-                compared[key] = compare(found.values[key], expected, self._free[repeats][key], self.precision)
-            elif key in found.values:
-                message = f"has shape {found.shapes[key]}, but should be {self.run.shapes[key]}"
-                compared[key] = Comparison(problem="shape", message=message)
-        return compared
-
-    def due(self, path: str, dtypes: tuple[Any, Any], *, whole: bool, times: int = 1) -> Due:
+    def due(self, path: str, dtypes: tuple[Any, Any], *, whole: bool, repeats: int) -> Due:
         """What a call by itself should give on the truth's own values, as the candidate's formats hold them.
 
-        times: as many runs to derive from.
+        repeats: how many runs to derive from.
         """
-        key = path, dtypes, times
+        key = path, dtypes, repeats
         if whole and self._last is not None and self._last[0] == key:
             return self._last[1]
         if whole or key not in self._due:
             there = self.run.calls[path]
-            given = [t.to(d) for t, d in zip(arguments(there), dtypes[0], strict=True)]
-            douts = [there.grads[i].to(d) if i in there.grads else None for i, d in enumerate(dtypes[1])]
+            given = [all_of(t).to(d) for t, d in zip(arguments(there), dtypes[0], strict=True)]
+            douts = [all_of(there.grads[i]).to(d) if i in there.grads else None for i, d in enumerate(dtypes[1])]
             expected = self.there.again(there, given, douts, whole=whole)
             again = lambda: self.there.again(there, given, douts, whole=whole)  # noqa: E731
-            allowed = self.spread(again, expected, repeats=times * REPEATS)
+            allowed = self.spread(again, expected, repeats=repeats)
             found = Due(given=given, douts=douts, expected=expected, allowed=allowed)
             if whole:
                 self._last = key, found
@@ -156,13 +150,15 @@ class Beside:
         return spread(compute, expected, computes or self.computes, seed=self.seed, repeats=repeats)
 
     def _against_random(self, out: Any) -> Tensor:
+        if not floating(out):
+            raise InputError(f"the model returns {type(out).__name__} without a floating tensor in it: give a loss")
         rng = np.random.default_rng(self.seed)
-        parts = []
+        total = torch.zeros((), dtype=torch.float64)
         for tensor in floating(out):
+            dout = torch.from_numpy(np.asarray(rng.standard_normal(tuple(tensor.shape))))
             if tensor.requires_grad:
-                dout = torch.from_numpy(np.asarray(rng.standard_normal(tuple(tensor.shape))))
-                parts.append((tensor.double() * dout.to(self.precision.dtype).to(tensor.device).double()).sum())
-        return torch.stack(parts).sum()
+                total = total + (tensor.double() * dout.to(self.precision.dtype).to(tensor.device).double()).sum()
+        return total
 
 
 class _Candidate:
@@ -174,24 +170,28 @@ class _Candidate:
 
     def trace(self, *, compiled: bool) -> Trace:
         truth = self.beside.run
-        free = self.beside.free(self.seen)
+        free = self.beside.free.compared(self.seen)
         forced = dict(self._forced(leaves=True))
-        if _any(free) and not any(c.problem for c, _ in forced.values()):
+        right = not any(c.problem for c, _ in forced.values())
+        cut = severed(self.found, truth) if right and any(_lost(key, c) for key, c in free.items()) else ""
+        if right and not cut and _any(free):
             # Every call is right by itself: has the whole only taken another side of a kink? Look more often, unless
             # a pass forward is beyond doubt: across a kink values do not jump, only gradients do.
-            for times in AGAIN:
+            for repeats in AGAIN:
                 if _any(free) and not any(c.problem == "value" and is_forward(key) for key, c in free.items()):
-                    free = self.beside.free(self.seen, times * REPEATS)
+                    strays = [key for key, c in free.items() if c.problem]
+                    free |= self.beside.free.compared(self.seen, repeats, strays)
             if _any(free) and culprit_of(tuple(in_order(truth, forced, free)), truth) is None:
                 forced |= dict(self._forced(leaves=False))
         lines = tuple(in_order(truth, forced, free))
         if compiled:
             self.notes.append(UNSEEN)
-        return self._judged(lines, self._strayed_compiling(free) if compiled else "")
+        return self._judged(lines, cut, self._strayed_compiling(free) if compiled else "")
 
     def _strayed_compiling(self, free: Mapping[str, Comparison]) -> str:
         """Where the compiled model strays, if uncompiled it does not."""
-        if not _any(free) or _any(self.beside.free(self.found, max(self.beside._free))):
+        strays = [key for key, c in free.items() if c.problem]
+        if not strays or _any(self.beside.free.compared(self.found, AGAIN[-1], strays)):
             return ""
         key, comparison = next((key, c) for key, c in free.items() if c.problem)
         path, quantity = key.split("\0")
@@ -203,10 +203,14 @@ class _Candidate:
         with progress("tracing") as advance:
             for done, (path, there) in enumerate(wanted):
                 advance(done, len(wanted))
-                here = self.found.calls.get(path) or self._within_jax(path, there)
-                if here is None or not _alike(here, there):
+                here = self.found.calls.get(path)
+                if here is None:
+                    here = self._within_jax(path, there)
+                elif not _alike(here, there):
+                    here = _in_place_of(here, there)
+                if here is None:
                     continue
-                judged = self._compared(here, path, whole=False)
+                judged = self._compared(here, path, whole=False, repeats=FEW)
                 if any(one.wrong for one in judged.values()):
                     judged = self._confirmed(here, path)
                 shapes = {f"dx{index(i)}": shape_of(t) for i, t in enumerate(arguments(there))}
@@ -217,7 +221,7 @@ class _Candidate:
         """A finding in the whole of every tensor; what is hardly beyond its allowance, from more runs; no mere kink."""
         judged = self._compared(here, path, whole=True)
         if {one.comparison.problem for one in judged.values()} == {None, "precision"}:
-            judged = self._compared(here, path, whole=True, times=AGAIN[-1])
+            judged = self._compared(here, path, whole=True, repeats=AGAIN[-1])
         return self._excused(here, path, judged)
 
     def _within_jax(self, path: str, there: Call) -> Call | None:
@@ -229,8 +233,8 @@ class _Candidate:
         args, kwargs = self.here.given((there.args, there.kwargs))
         return replace(there, target=module, args=args, kwargs=kwargs, outputs=outputs, grads={})
 
-    def _compared(self, here: Call, path: str, *, whole: bool, times: int = 1) -> dict[str, Judged]:
-        due = self.beside.due(path, _dtypes(here), whole=whole, times=times)
+    def _compared(self, here: Call, path: str, *, whole: bool, repeats: int = REPEATS) -> dict[str, Judged]:
+        due = self.beside.due(path, _dtypes(here), whole=whole, repeats=repeats)
         actual = self.here.again(here, due.given, due.douts, whole=whole)
         judged = {}
         for quantity, expected in due.expected.items():
@@ -243,7 +247,7 @@ class _Candidate:
         """Gradients alone that are wrong at a kink alone are another subgradient: noted, and right."""
         if any(one.wrong and not quantity.startswith("d") for quantity, one in judged.items()):
             return judged
-        due = self.beside.due(path, _dtypes(here), whole=True)
+        due = self.beside.due(path, _dtypes(here), whole=True, repeats=REPEATS)
         there = self.beside.run.calls[path]
         truth = lambda given: self.beside.there.again(there, given, due.douts, whole=True)  # noqa: E731
         candidate = lambda given: self.here.again(here, given, due.douts, whole=True)  # noqa: E731
@@ -253,13 +257,25 @@ class _Candidate:
         right = Comparison(problem=None, message="another subgradient")
         return {q: replace(one, comparison=right) if one.wrong else one for q, one in judged.items()}
 
+    def _why(self, line: CallLine, only_here: tuple[str, ...], only_there: tuple[str, ...]) -> str:
+        """The reason, and what else is seen there."""
+        here, there = self.found.calls.get(line.path), self.beside.run.calls.get(line.path)
+        also = [reason_of(line), self._explained(line)]
+        if line.wrong and here and there and not _same_numbers(here, there):
+            also.append("it gets other whole numbers or another mask than the truth")
+        if not line.wrong and only_there:
+            also.append(f"the candidate never calls {only_there[0]}")
+        if not line.wrong and only_here:
+            also.append(f"the truth never calls {only_here[0]}")
+        return "; ".join(words for words in also if words)
+
     def _explained(self, line: CallLine) -> str:
         """In which coarser arithmetic the culprit's error would be rounding, if in any."""
         here = self.found.calls.get(line.path)
         if not line.wrong or here is None or line.forced is None or line.forced.problem not in ("value", "precision"):
             return ""
         judged = self._compared(here, line.path, whole=True)[line.quantity]
-        due = self.beside.due(line.path, _dtypes(here), whole=True)
+        due = self.beside.due(line.path, _dtypes(here), whole=True, repeats=REPEATS)
         there = self.beside.run.calls[line.path]
 
         def derive(coarse: Precision) -> Tolerance | None:
@@ -270,15 +286,13 @@ class _Candidate:
 
         return as_if(judged.actual, judged.expected, self.beside.precision, derive)
 
-    def _judged(self, lines: tuple[CallLine, ...], compiling: str) -> Trace:
+    def _judged(self, lines: tuple[CallLine, ...], cut: str, compiling: str) -> Trace:
         truth, found = self.beside.run, self.found
         only_here = tuple(path for path in found.calls if path not in truth.calls)
         unseen = {path for path, module in self.here.model.named_modules() if is_in_jax(module)}
-        only_there = tuple(p for p in truth.calls if p not in found.calls and not _below(p, unseen))
+        only_there = tuple(p for p in truth.calls if p not in found.calls and not below(p, unseen))
         line = culprit_of(lines, truth)
-        culprit, reason = (line.path, reason_of(line)) if line else ("", "")
-        if line and (words := self._explained(line)):
-            reason = f"{reason}; {words}"
+        culprit, reason = (line.path, self._why(line, only_here, only_there)) if line else (cut, CUT if cut else "")
         strays = any(other.strays for other in lines)
         if not culprit and compiling:
             culprit, reason = next(reversed(truth.calls)), compiling
@@ -298,28 +312,15 @@ class _Candidate:
         )
 
 
-def _renamed(run: Run, pairs: Mapping[str, str]) -> Run:
-    """The candidate's calls under the truth's names."""
-
-    def there(key: str) -> str:
-        path, null, quantity = key.partition("\0")
-        module, arrow, rest = path.partition(" ")
-        return f"{pairs.get(module, module)}{arrow}{rest}{null}{quantity}"
-
-    if not pairs:
-        return run
-    return Run(
-        calls={there(path): call for path, call in run.calls.items()},
-        values={there(key): value for key, value in run.values.items()},
-        shapes={there(key): shape for key, shape in run.shapes.items()},
-    )
+def _lost(key: str, compared: Comparison) -> bool:
+    """Whether a gradient is off by more than rounding in any arithmetic."""
+    return compared.problem == "value" and not is_forward(key)
 
 
-def _below(path: str, modules: Set[str]) -> bool:
-    """Whether a call is made inside one of the modules, "" being the whole model."""
-    module = path.partition(" ")[0]
-    parts = module.split(".")
-    return "" in modules or any(".".join(parts[:i]) in modules for i in range(1, len(parts) + 1))
+def _same_numbers(here: Call, there: Call) -> bool:
+    """Whether the two were called with the same whole numbers and truth values."""
+    ours, theirs = ([t for t in tensors_in((c.args, c.kwargs)) if not t.is_floating_point()] for c in (here, there))
+    return len(ours) == len(theirs) and all(torch.equal(a.cpu(), b) for a, b in zip(ours, theirs, strict=True))
 
 
 def _any(compared: Mapping[str, Comparison]) -> bool:
@@ -328,6 +329,17 @@ def _any(compared: Mapping[str, Comparison]) -> bool:
 
 def _dtypes(here: Call) -> tuple[Any, Any]:
     return tuple(t.dtype for t in arguments(here)), tuple(t.dtype for t in here.outputs)
+
+
+def _in_place_of(here: Call, there: Call) -> Call | None:
+    """The candidate's call of a module with the truth's arguments, which have other shapes; None if that may not be."""
+    ours, theirs = arguments(here), arguments(there)
+    form = (len(here.args), set(here.kwargs), len(ours)) == (len(there.args), set(there.kwargs), len(theirs))
+    if not form or not here.module:
+        return None
+    dtypes = iter([t.dtype for t in ours])
+    args, kwargs = mapped(lambda t: t.to(next(dtypes)) if t.is_floating_point() else t, (there.args, there.kwargs))
+    return replace(here, args=args, kwargs=kwargs)
 
 
 def _alike(here: Call, there: Call) -> bool:

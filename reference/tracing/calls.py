@@ -5,17 +5,17 @@ a function that a module calls beside its children by the module's path and its 
 (`layer1.0 -> add`, `layer1.0 -> add #2`). What a module without children does inside is its own affair.
 """
 
+import copy
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten, tree_map_only
 
 ROOT = "(model)"
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout)
@@ -27,6 +27,7 @@ class Call:
 
     path: its name. module: the path of the module that was called, "" for a function. target: the module or function.
     leaf: whether nothing inside it is recorded. grads: the gradient of each output by its index, after backward.
+    cut: whether no gradient can go from its outputs to what it was given, though that awaits one.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Call:
     draws: int
     outputs: tuple[Tensor, ...] = ()
     grads: dict[int, Tensor] = field(default_factory=dict)
+    cut: bool = False
 
 
 class Recorder(TorchFunctionMode):
@@ -55,7 +57,7 @@ class Recorder(TorchFunctionMode):
         self.model, self.seed, self.keep = model, seed, keep or copied
         self.calls: list[Call] = []
         self._stack: list[tuple[str, nn.Module]] = []
-        self._pending: list[tuple[Any, int]] = []
+        self._pending: list[tuple[Any, int, bool]] = []
         self._seen: Counter[str] = Counter()
         self._draws = draws
         self._ours = False
@@ -84,9 +86,11 @@ class Recorder(TorchFunctionMode):
         if self._ours or not self._stack or not any(self._stack[-1][1].children()):
             return self._run(func, args, kwargs)
         kept, draws = self._kept((tuple(args), kwargs)), self._draws
+        awaited = _awaited((args, kwargs))
         out = self._run(func, args, kwargs)
         if floating(out) and _name(func) not in ("get", "set"):  # not a property, such as x.T
             self._record(f"{self._stack[-1][0]} -> {_name(func)}", "", func, kept, out, leaf=True, draws=draws)
+            self.calls[-1].cut = awaited and not _awaited(out)
         return out
 
     def _run(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -105,19 +109,21 @@ class Recorder(TorchFunctionMode):
     def _before(self, path: str) -> Callable[..., None]:
         def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self._stack.append((path, module))
-            self._pending.append((self._kept((args, kwargs)), self._draws))
+            awaited = _awaited((args, kwargs, list(module.parameters())))
+            self._pending.append((self._kept((args, kwargs)), self._draws, awaited))
 
         return enter
 
     def _after(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         path, _ = self._stack.pop()
-        kept, draws = self._pending.pop()
+        kept, draws, awaited = self._pending.pop()
         if floating(out):
             self._record(path, path, module, kept, out, leaf=not any(module.children()), draws=draws)
+            self.calls[-1].cut = awaited and not _awaited(out)
 
     def _kept(self, given: Any) -> Any:
         with self._unheard():
-            return tree_map_only(Tensor, self._once, given)
+            return mapped(self._once, given)
 
     def _once(self, tensor: Tensor) -> Tensor:
         known = self._held.get(id(tensor))
@@ -158,9 +164,44 @@ def _keep_gradient(call: Call, index: int, keep: Callable[[Tensor], Tensor]) -> 
     return hook
 
 
+def _awaited(value: Any) -> bool:
+    """Whether any tensor in a structure awaits a gradient."""
+    return any(t.requires_grad for t in tensors_in(value))
+
+
 def floating(value: Any) -> tuple[Tensor, ...]:
-    """The floating tensors in a structure of tuples, lists and dictionaries, in order."""
-    return tuple(t for t in tree_flatten(value)[0] if isinstance(t, Tensor) and t.is_floating_point())
+    """The floating tensors in a structure, in the order of `mapped`."""
+    return tuple(t for t in tensors_in(value) if t.is_floating_point())
+
+
+def tensors_in(value: Any) -> tuple[Tensor, ...]:
+    """The tensors in a structure, in the order of `mapped`."""
+    found: list[Tensor] = []
+    mapped(lambda tensor: found.append(tensor) or tensor, value)  # type: ignore[func-returns-value]
+    return tuple(found)
+
+
+def mapped(function: Callable[[Tensor], Any], value: Any) -> Any:
+    """A structure of tuples, lists, dictionaries and dataclasses with `function` applied to each tensor in it.
+
+    Dictionaries are gone through in the order of their keys' names: two that are filled in another order are one.
+    """
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, tuple | list):
+        items = [mapped(function, item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, MutableMapping):
+        new = copy.copy(value)
+        for key in sorted(value, key=str):
+            new[key] = mapped(function, value[key])
+        return new
+    if is_dataclass(value) and not isinstance(value, type | nn.Module):
+        new = copy.copy(value)
+        for name in (one.name for one in fields(value)):
+            object.__setattr__(new, name, mapped(function, getattr(value, name)))
+        return new
+    return value
 
 
 def _name(func: Any) -> str:

@@ -40,4 +40,4 @@ def run_compiled(model: Any, side: Side, eager: Run, inputs: Any, total: Any) ->
         raise InputError("a compiled model draws its own dropout: let its p be 0, or put it in eval mode")
     with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):  # else torch runs it uncompiled, in silence
         seen = side.run_as_one(type(model)(side.model, model.dynamo_ctx), inputs, total)
-    return replace(eager, values=seen.values, shapes=seen.shapes)
+    return replace(eager, values=seen.values, shapes=seen.shapes, same=seen.same)

@@ -1,11 +1,14 @@
 """What a trace found, quantity by quantity in order of computation, and which call is to blame."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from scratchproof.exam.compare import Comparison
+from scratchproof.tracing.calls import ROOT
 from scratchproof.tracing.sides import Run
+
+CUT = "no gradient goes through it, though one goes through the truth's"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +110,37 @@ def culprit_of(lines: tuple[CallLine, ...], truth: Run) -> CallLine | None:
     strayed = False  # something that a call made, before
     for line in lines:
         if line.wrong:
-            return line
+            return _innermost(line, lines)
         wired = line.quantity.startswith("in") and line.path in truth.calls and truth.calls[line.path].leaf
         if wired and line.strays and not strayed:
             return line
         strayed = strayed or (line.strays and line.quantity.startswith("out"))
     return None
+
+
+def _innermost(line: CallLine, lines: tuple[CallLine, ...]) -> CallLine:
+    """Of modules one inside the other that are all wrong, the innermost is to blame."""
+    for other in lines:
+        if other.wrong and _inside(other.path, line.path):
+            line = other
+    return line
+
+
+def _inside(path: str, outer: str) -> bool:
+    return path != outer and (outer == ROOT or path.startswith(f"{outer.partition(' ')[0]}."))
+
+
+def severed(found: Run, truth: Run) -> str:
+    """The first call of the candidate through which no gradient goes, where one goes through the truth's; or ""."""
+    cut = (path for path, call in found.calls.items() if call.cut)
+    return next((path for path in cut if path not in truth.calls or not truth.calls[path].cut), "")
+
+
+def below(path: str, modules: Set[str]) -> bool:
+    """Whether a call is made inside one of the modules, "" being the whole model."""
+    module = path.partition(" ")[0]
+    parts = module.split(".")
+    return "" in modules or any(".".join(parts[:i]) in modules for i in range(1, len(parts) + 1))
 
 
 def reason_of(line: CallLine) -> str:

@@ -18,8 +18,8 @@ def settings(module):
 
 def test_each_plant_finds_a_place_in_one_of_the_nets_and_changes_it():
     left = set(PLANTS)
-    for name in ("transformer", "vit", "mobilenet_v3_small", "resnet18"):
-        right = made(name, 0)
+    for name, seed in (("transformer", 0), ("vit", 1), ("mobilenet_v3_small", 0), ("resnet18", 0)):
+        right = made(name, seed)
         for plant in sorted(left):
             spoilt = copy.deepcopy(right)
             if (path := PLANTS[plant](spoilt, np.random.default_rng(0))) is not None:
@@ -58,7 +58,11 @@ def test_what_is_not_known_is_refused(wrong, words, tmp_path):
         main(Config(**{**SMOKE, **wrong, "results": str(tmp_path / "r"), "out": str(tmp_path / "o")}))
 
 
-def test_the_nets_have_no_dropout_and_a_head_that_answers():
+def test_the_nets_draw_nothing_and_have_a_head_that_answers():
     for name in NETS:
-        assert not any(m.p for m in made(name, 0).modules() if isinstance(m, torch.nn.Dropout))
-        assert all(p.any() for p in made(name, 0).parameters())
+        for seed in (0, 1):
+            right = made(name, seed)
+            dropouts = [m for m in right.modules() if isinstance(m, torch.nn.Dropout)]
+            assert right.training == (seed == 0)
+            assert all(m.p == (0.0 if right.training else 0.1) for m in dropouts)
+            assert all(p.any() for p in right.parameters())

@@ -76,7 +76,7 @@ def test_what_is_hardly_beyond_its_allowance_is_held_to_more_runs():
     right = net()
     beside = Beside(truth=right, inputs=x(), precision=PRECISIONS["float32"], pairs={})
     dtypes = ((torch.float32,), (torch.float32,))
-    few, many = (beside.due("2", dtypes, whole=True, times=n).allowed["out"].allowed for n in (1, 6))
+    few, many = (beside.due("2", dtypes, whole=True, repeats=n).allowed["out"].allowed for n in (8, 48))
     assert (many >= few).all()
     place = np.unravel_index(np.argmax(many / few), few.shape)
     candidate = net(Off)

@@ -1,5 +1,8 @@
 """Large tensors are sampled, and what is wrong with one is told of the whole; buffers start each run as they were."""
 
+import copy
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +11,7 @@ from torch.nn import functional as F
 
 from scratchproof import trace
 from scratchproof.errors import InputError
-from scratchproof.tracing.sides import SAMPLED, kept, sample, shape_of
+from scratchproof.tracing.sides import SAMPLED, Held, all_of, kept, sample, shape_of
 
 
 def test_of_a_large_tensor_the_same_elements_stand_for_all():
@@ -26,6 +29,73 @@ def test_a_sample_knows_the_shape_of_the_whole_and_whole_numbers_are_not_sampled
     assert (shape_of(sample(large)), sample(large).numel()) == ((3, SAMPLED), SAMPLED)
     assert shape_of(large) == (3, SAMPLED)
     assert sample(large.long()).shape == large.shape
+
+
+@pytest.mark.parametrize("room", [0, 2**30])
+def test_what_is_held_comes_back_whole_from_memory_and_from_a_file(room):
+    held = Held(torch.bfloat16, room)
+    generator = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(3, 5, 7, SAMPLED // 64, generator=generator) for _ in range(3)]
+    tensors[1] = tensors[1].to(memory_format=torch.channels_last)
+    tensors[2] = tensors[2][:, 1:].transpose(0, 3)
+    kept_ones = [held.keep(t) for t in tensors]
+    assert (held.room == room) == (room == 0)
+    for tensor, one in zip(tensors, kept_ones, strict=True):
+        assert (one.numel(), shape_of(one)) == (SAMPLED, tuple(tensor.shape))
+        assert torch.equal(all_of(one), tensor.bfloat16())
+    assert all_of(kept_ones[1]).is_contiguous(memory_format=torch.channels_last)
+    small = torch.ones(2, 3)
+    assert torch.equal(all_of(held.keep(small)), small)
+
+
+def test_a_trace_that_waits_in_a_file_finds_the_same(monkeypatch):
+    monkeypatch.setattr("scratchproof.tracing.sides.ROOM", 2**12)
+    right = nn.Sequential(nn.Linear(30, 300), nn.Tanh(), nn.Linear(300, 40))
+    wrong = copy.deepcopy(right)
+    wrong[1] = nn.Softsign()
+    x = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
+    assert trace(copy.deepcopy(right), right, inputs=x).passed
+    assert trace(wrong, right, inputs=x).culprit == "1"
+
+
+@dataclass
+class Told:
+    """What a model may return: neither tuple nor dictionary."""
+
+    main: torch.Tensor
+    more: dict
+
+
+class Telling(nn.Module):
+    def __init__(self, turned=False):
+        super().__init__()
+        self.one, self.other, self.turned = nn.Linear(3, 2), nn.Linear(3, 2), turned
+
+    def forward(self, x):
+        a, b = self.one(x), self.other(x)
+        return Told(main=a + b, more={"b": a, "a": b} if self.turned else {"a": a, "b": b})
+
+
+def test_what_a_dataclass_holds_is_compared():
+    torch.manual_seed(0)
+    x = torch.randn(4, 3)
+    assert trace(Telling(), inputs=x).passed
+    found = trace(Telling(turned=True), Telling(), inputs=x)
+    assert (found.culprit, found.passed) == ("(model)", False)
+
+
+def test_a_model_that_returns_nothing_to_differentiate_is_refused_or_told():
+    class Rounded(nn.Linear):
+        def forward(self, x):
+            return int(super().forward(x).sum())
+
+    class Detached(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).detach()
+
+    with pytest.raises(InputError, match="without a floating tensor in it: give a loss"):
+        trace(Rounded(2, 2), inputs=torch.ones(1, 2))
+    assert trace(Detached(2, 2), nn.Linear(2, 2), inputs=torch.ones(1, 2)).culprit == "(model)"
 
 
 def test_a_call_that_gets_whole_numbers_and_a_large_tensor_is_followed():

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from scratchproof import assert_passes, lockstep
 from scratchproof.errors import InputError
@@ -11,27 +10,23 @@ from scratchproof.errors import InputError
 STEPS = 12
 
 
-def net():
-    torch.manual_seed(3)
-    return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+def adamw(module, **options):
+    return torch.optim.AdamW(module.parameters(), lr=0.05, **options)
 
 
-def batches():
-    generator = torch.Generator().manual_seed(0)
-    return [(torch.randn(8, 4, generator=generator), torch.arange(8) % 3) for _ in range(3)]
+@pytest.fixture
+def beside(net, batches, loss):
+    """Two optimizers, each made for its module, on the same net."""
 
+    def run(candidate, truth, **options):
+        def made(optimizer):
+            module = net()
+            return module, optimizer(module)
 
-def loss(module, batch):
-    x, y = batch
-    return F.cross_entropy(module(x), y)
+        how = {"batches": batches, "steps": STEPS, "loss": loss, **options}
+        return lockstep(lambda: made(candidate), lambda: made(truth), **how)
 
-
-def made(kind=torch.optim.AdamW, **options):
-    def make():
-        module = net()
-        return module, kind(module.parameters(), lr=0.05, **options)
-
-    return make
+    return run
 
 
 class HandWritten:
@@ -57,35 +52,39 @@ class HandWritten:
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("options", [{"foreach": True}, {"fused": True}], ids=str)
-def test_the_same_rule_computed_otherwise_stays_together(options, precision):
-    assert_passes(lockstep(made(**options), made(), batches(), STEPS, loss=loss, precision=precision))
+def test_the_same_rule_computed_otherwise_stays_together(options, precision, beside):
+    assert_passes(beside(lambda module: adamw(module, **options), adamw, precision=precision))
 
 
-def test_a_rule_of_ones_own_is_followed_and_its_slip_is_named():
-    truth = made(weight_decay=0.0)
-    hand = lockstep(made(HandWritten), truth, batches(), STEPS, loss=loss)
-    assert (hand.passed, hand.steps) == (True, STEPS)
-    late = lockstep(made(HandWritten, late=True), truth, batches(), STEPS, loss=loss)
+def test_a_rule_of_ones_own_is_followed_and_its_slip_is_named(beside):
+    def hand(module, **options):
+        return HandWritten(module.parameters(), 0.05, **options)
+
+    def truth(module):
+        return adamw(module, weight_decay=0.0)
+
+    right = beside(hand, truth)
+    assert (right.passed, right.steps) == (True, STEPS)
+    late = beside(lambda module: hand(module, late=True), truth)
     assert (late.step, late.term, late.parameter) == (2, "bias correction", "0.weight")
     with pytest.raises(AssertionError, match=r"step 2: the bias correction of 0\.weight parts from the truth's: error"):
         assert_passes(late)
 
 
-def test_a_wrong_gradient_is_told_from_a_wrong_update():
+def test_a_wrong_gradient_is_told_from_a_wrong_update(beside, loss):
     def halved(module, batch):
         return loss(module, batch) * (0.5 if module.training and isinstance(module[1], nn.Softsign) else 1)
 
-    def other():
-        module = net()
+    def other(module):
         module[1] = nn.Softsign()
-        return module, torch.optim.SGD(module.parameters(), lr=0.05)
+        return adamw(module)
 
-    found = lockstep(other, made(torch.optim.SGD), batches(), STEPS, loss=halved)
+    found = beside(other, adamw, loss=halved)
     assert (found.step, found.term) == (1, "gradient")
 
 
-def test_what_makes_no_sense_is_refused():
+def test_what_makes_no_sense_is_refused(beside):
     with pytest.raises(InputError, match="there is no batch"):
-        lockstep(made(), made(), [], STEPS, loss=loss)
+        beside(adamw, adamw, batches=[])
     with pytest.raises(InputError, match="'float8' is no precision"):
-        lockstep(made(), made(), batches(), STEPS, loss=loss, precision="float8")
+        beside(adamw, adamw, precision="float8")

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from scratchproof import lockstep
 from scratchproof.training.terms import common_factor, factor_term
@@ -11,28 +10,20 @@ from scratchproof.training.terms import common_factor, factor_term
 STEPS = 6
 
 
-def net():
-    torch.manual_seed(3)
-    return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
-
-
-def batches():
-    generator = torch.Generator().manual_seed(0)
-    return [(torch.randn(8, 4, generator=generator), torch.arange(8) % 3) for _ in range(3)]
-
-
-def loss(module, batch):
-    x, y = batch
-    return F.cross_entropy(module(x), y)
-
-
 def made(kind, wrapper=lambda module, optimizer: optimizer, grouped=None, **options):
-    def make():
+    """Of a function that makes a net, the function that makes one and its optimizer."""
+
+    def make(net):
         module = net()
         params = module.parameters() if grouped is None else grouped(module)
         return module, wrapper(module, kind(params, **options))
 
-    return make
+    return lambda net: lambda: make(net)
+
+
+@pytest.fixture
+def beside(net, batches, loss):
+    return lambda candidate, truth: lockstep(candidate(net), truth(net), batches, STEPS, loss=loss)
 
 
 class Wrapper:
@@ -145,9 +136,9 @@ SLIPS = {
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_is_named_by_its_term(slip):
+def test_a_slip_is_named_by_its_term(slip, beside):
     candidate, truth, words = SLIPS[slip]
-    found = lockstep(candidate, truth, batches(), STEPS, loss=loss)
+    found = beside(candidate, truth)
     assert found.term == slip.partition(":")[0], found
     assert words in found.cause
 
@@ -155,14 +146,14 @@ def test_a_slip_is_named_by_its_term(slip):
 @pytest.mark.parametrize(
     ("wrapper", "other"), [(Clipping, Clipping), (Halving, Halving), (Scaled, Wrapper), (InHalves, Wrapper)]
 )
-def test_what_is_right_stays_together(wrapper, other):
-    assert lockstep(made(SGD, wrapper, **MOMENTUM), made(SGD, other, **MOMENTUM), batches(), STEPS, loss=loss).passed
+def test_what_is_right_stays_together(wrapper, other, beside):
+    assert beside(made(SGD, wrapper, **MOMENTUM), made(SGD, other, **MOMENTUM)).passed
 
 
 class Averaged(nn.Module):
     """A net and the running average of its weights."""
 
-    def __init__(self, share):
+    def __init__(self, net, share):
         super().__init__()
         self.net, self.average, self.share = net(), net().requires_grad_(False), share
 
@@ -178,27 +169,27 @@ class Averaging(Wrapper):
 
 
 def averaged(share):
-    def make():
-        module = Averaged(share)
+    def make(net):
+        module = Averaged(net, share)
         return module, Averaging(module, SGD(module.net.parameters(), lr=0.05))
 
-    return make
+    return lambda net: lambda: make(net)
 
 
-def test_weights_that_are_averaged_otherwise():
-    assert lockstep(averaged(0.1), averaged(0.1), batches(), STEPS, loss=loss).passed
-    found = lockstep(averaged(0.2), averaged(0.1), batches(), STEPS, loss=loss)
+def test_weights_that_are_averaged_otherwise(beside):
+    assert beside(averaged(0.1), averaged(0.1)).passed
+    found = beside(averaged(0.2), averaged(0.1))
     assert (found.term, found.step, found.parameter) == ("weight averaging", 1, "average.0.weight")
 
 
-def test_what_nothing_explains_is_an_update():
+def test_what_nothing_explains_is_an_update(beside):
     class Odd(SGD):
         def step(self):
             for group in self.param_groups:
                 for p in group["params"]:
                     p.data -= 0.05 * p.grad.sign()
 
-    found = lockstep(made(Odd, lr=0.05), made(SGD, lr=0.05), batches(), STEPS, loss=loss)
+    found = beside(made(Odd, lr=0.05), made(SGD, lr=0.05))
     assert (found.term, found.cause) == ("update", "")
 
 
