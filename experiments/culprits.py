@@ -150,9 +150,11 @@ def made(name: str, seed: int) -> nn.Module:
     for module in model.modules():
         if seed % 2 and isinstance(module, nn.Dropout):
             module.p = 0.1
-        if seed % 2 and isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0.0, 0.2)
-            module.running_var.uniform_(0.5, 1.5)
+    for name, buffer in model.named_buffers():
+        if seed % 2 and name.endswith("running_mean"):
+            buffer.normal_(0.0, 0.2)
+        if seed % 2 and name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
     with torch.no_grad():
         for p in model.parameters():
             if p.ndim == 1 or not p.any():

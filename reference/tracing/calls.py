@@ -191,17 +191,16 @@ def mapped(function: Callable[[Tensor], Any], value: Any) -> Any:
     if isinstance(value, tuple | list):
         items = [mapped(function, item) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    new: Any = value
     if isinstance(value, MutableMapping):
         new = copy.copy(value)
         for key in sorted(value, key=str):
             new[key] = mapped(function, value[key])
-        return new
-    if is_dataclass(value) and not isinstance(value, type | nn.Module):
+    elif is_dataclass(value) and not isinstance(value, type | nn.Module):
         new = copy.copy(value)
         for name in (one.name for one in fields(value)):
             object.__setattr__(new, name, mapped(function, getattr(value, name)))
-        return new
-    return value
+    return new
 
 
 def _name(func: Any) -> str:

@@ -208,7 +208,7 @@ class Held:
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed with its last reader)
             weakref.finalize(self, self._file.close)
-        order = sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis))
+        order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
         dense = tensor.detach().permute(order).contiguous()
         at, size, shape, dtype = self._file.seek(0, os.SEEK_END), dense.nbytes, dense.shape, dense.dtype
         self._file.write(dense.view(-1).view(torch.uint8).numpy().data)
