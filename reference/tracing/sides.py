@@ -94,7 +94,9 @@ class Side:
         given = self._started(inputs)
         recorder = Recorder(self.model, seed=self.seed, keep=keep or sample)
         with self.context(), self.parking(), recorder.listening():
-            start = total(_called(self.model, given))
+            start = total(
+                _called(self.model, mapped(torch.clone, given))
+            )  # what works in place may not write to a leaf
         if start.requires_grad:
             torch.autograd.backward(start)
         return self._left({call.path: call for call in recorder.calls}, given)
@@ -163,7 +165,7 @@ class Side:
         module = call.target if isinstance(call.target, nn.Module) else nn.Module()
         self.restore(module)
         starts = [self.given(t).detach().requires_grad_() for t in given]
-        args, kwargs = _with(call, [t.clone() for t in starts])  # cloned: as in _called
+        args, kwargs = _with(call, [t.clone() for t in starts])  # cloned: as in run
         with self.context(), self.parking():
             with Recorder(self.model, seed=self.seed, draws=call.draws):
                 outs = floating(call.target(*args, **kwargs))
@@ -324,7 +326,6 @@ def _gradient(tensor: Tensor) -> Tensor:
 
 
 def _called(model: nn.Module, given: Any) -> Any:
-    given = mapped(torch.clone, given)  # what works in place may not write to a leaf
     if isinstance(given, dict):
         return model(**given)
     return model(*given) if isinstance(given, tuple | list) else model(given)
