@@ -13,7 +13,7 @@ import operator
 import re
 import tokenize
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Source:
         self.may_be_old = not any(isinstance(node, MODERN) for node in ast.walk(tree))
         self.removed = sorted(_removed(tree))
         tree = _NumPy(tree).visit(tree) if self.removed else tree
+        self.breakpoints = sorted({node.lineno for node in ast.walk(tree) if _stops(node)})
+        tree = _Unstopped().visit(tree) if self.breakpoints else tree
         if self.old and not _imports_division(tree):
             tree = _Division().visit(tree)
         self.tree = ast.fix_missing_locations(tree)
@@ -51,6 +53,22 @@ class Source:
             yield f"{self.name} is read as Python 2: whole numbers divide to whole numbers"
         if self.removed:
             yield f"{self.name} uses names that NumPy has removed: {', '.join(f'np.{n}' for n in self.removed)}"
+        for line in self.breakpoints:
+            yield f"{self.name} stops at a breakpoint in line {line}: it is passed over"
+
+
+def _stops(node: ast.AST) -> TypeGuard[ast.Call]:
+    """Whether a node is a call that waits for somebody at the keyboard: `breakpoint()`, `pdb.set_trace()`."""
+    if not isinstance(node, ast.Call) or node.args:
+        return False
+    return getattr(node.func, "id", "") == "breakpoint" or getattr(node.func, "attr", "") == "set_trace"
+
+
+class _Unstopped(ast.NodeTransformer):
+    """Breakpoints that stop nobody."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        return ast.copy_location(ast.Constant(None), node) if _stops(node) else self.generic_visit(node)
 
 
 def _parsed(text: str, name: str, old: bool) -> tuple[ast.Module, bool]:

@@ -60,9 +60,8 @@ def with_running(rows: int, features: int, *vectors: str) -> Sampler:
     return lambda rng: {**normal(**shapes)(rng), "running_var": rng.uniform(0.5, 2.0, size=features)}
 
 
-def before_the_first(rows: int, features: int, *vectors: str) -> Sampler:
+def before_the_first(sample: Sampler) -> Sampler:
     """The same where no batch has been seen: running statistics of zero."""
-    sample = with_running(rows, features, *vectors)
     return lambda rng: {k: 0 * v if k.startswith("running") else v for k, v in sample(rng).items()}
 
 

@@ -105,6 +105,7 @@ NORMS: tuple[Layer, ...] = (
         analytic=True,
         corners=("zeros", "integers", "sparse", "offset", "tiny"),
         shapes=_rows(lambda N, D: _affine(x=(N, D)), eps=_EPSILONS),
+        careless=norms.one_pass(norms.BATCH),
         slips=norms.BATCHNORM,
     ),
     Layer(
@@ -128,7 +129,7 @@ NORMS: tuple[Layer, ...] = (
         cases=(
             Case(name="x (N, D)", inputs=with_running(9, 5)),
             Case(name="momentum 0.6", inputs=with_running(9, 5), options={"momentum": 0.6}),
-            Case(name="the first batch", inputs=before_the_first(9, 5)),
+            Case(name="the first batch", inputs=before_the_first(with_running(9, 5))),
         ),
         shapes=_rows(lambda N, D: with_running(N, D), momentum=MOMENTA),
         slips=modes.RUNNING,
@@ -143,7 +144,7 @@ NORMS: tuple[Layer, ...] = (
         cases=(
             Case(name="x (N, D)", inputs=with_running(9, 5, "gamma", "beta")),
             Case(name="momentum 0.6", inputs=with_running(9, 5, "gamma", "beta"), options={"momentum": 0.6}),
-            Case(name="the first batch", inputs=before_the_first(9, 5, "gamma", "beta")),
+            Case(name="the first batch", inputs=before_the_first(with_running(9, 5, "gamma", "beta"))),
         ),
         shapes=_rows(lambda N, D: with_running(N, D, "gamma", "beta"), momentum=MOMENTA),
         slips=modes.RUNNING,
@@ -172,6 +173,7 @@ NORMS: tuple[Layer, ...] = (
         analytic=True,
         corners=_BY_ROWS,
         shapes=_rows(lambda N, D: _affine(x=(N, D)), rows=(1, 2, 3, 7, 300), eps=_EPSILONS),
+        careless=norms.one_pass(norms.ROW),
         slips=norms.LAYERNORM,
     ),
     Layer(
@@ -194,6 +196,7 @@ NORMS: tuple[Layer, ...] = (
             legal=lambda N, C, H, W: N * H * W > 1 and N * C * H * W <= 2000,
             notable=_IMAGES,
         ),
+        careless={told: pixels_of(formula) for told, formula in norms.one_pass(norms.BATCH).items()},
         slips=images.SPATIAL_BATCHNORM,
     ),
     Layer(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch.nn import functional as F
 
-from scratchproof.table.expressions import avg_pool_by_integral, normal, pooling, windows_leave
+from scratchproof.table.expressions import avg_pool_by_integral, max_pool_all_ties, normal, pooling, windows_leave
 from scratchproof.table.layer import Case, Layer, Shapes
 from scratchproof.table.slips import windows
 
@@ -157,6 +157,7 @@ WINDOWS: tuple[Layer, ...] = (
         ),
         shapes=_POOL_SHAPES,
         kink="of equal maxima the first in the window gets the gradient, as torch has it",
+        careless={windows.ALL_TIES: max_pool_all_ties},
         corners=("zeros", "integers", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
         slips=windows.MAX_POOL,
     ),

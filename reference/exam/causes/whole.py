@@ -19,7 +19,7 @@ from scratchproof.vjp import Answer, Array, Expression, answer, floating, from_t
 HARD_CODED: Mapping[type, tuple[float, ...]] = {int: (0, 1, 2), float: (0.0,), str: ()}
 SELDOM = 2  # the rank from which on a mistake is no more than possible
 SHARES = (0.5, 0.9, 0.99, 0.999)  # what a share, between 0 and 1, is by default elsewhere
-OTHER_DEFAULTS = (1e-3, 1e-2, 0.1, 10.0, 100.0, 1e3)
+OTHER_DEFAULTS = (1e-7, 1e-5, 1e-3, 1e-2, 0.1, 10.0, 100.0, 1e3)
 
 
 class Mistake(NamedTuple):

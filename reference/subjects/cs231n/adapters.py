@@ -1,6 +1,6 @@
 """From what a stranger's functions return to the contract `f(**inputs) -> (out, pullback)`, one adapter a kind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -204,19 +204,40 @@ def _by_itself(rule: Callable[..., Any]) -> bool:
     return parameters is not None and all(p.default is not p.empty for p in parameters[2:])
 
 
+STATISTICS = ("running_mean", "running_var")
+
+
 def running(asked: Asked, forward: Callable[..., Any], _: Any) -> Function:
     """The statistics that batch norm in training leaves in its bn_param."""
 
     def function(**inputs: Array) -> tuple[Array, Pullback]:
         *given, mean, var = inputs.values()
-        kept = {"mode": "train", **asked.case.options, "running_mean": mean, "running_var": var}
-        with quiet(), told("forward"):
-            found = forward(*given, kept)
-        if found is None or found[0] is None:
-            raise Unimplemented("forward returned None")
-        return np.stack([array(kept["running_mean"], "mean"), array(kept["running_var"], "var")]), lambda dout: {}
+        options = {"mode": "train", **asked.case.options}
+        if not mean.any() and not var.any():  # as a net begins: with nothing in its bn_param
+            _trained(forward, [value.copy() for value in given], dict(options))
+        # Copies, which an author may bring up to date where they lie.
+        kept = _trained(forward, given, {**options, "running_mean": mean.copy(), "running_var": var.copy()})
+        return np.stack([_like(array(kept[name], name), mean, name) for name in STATISTICS]), lambda dout: {}
 
     return function
+
+
+def _trained(forward: Callable[..., Any], given: Sequence[Array], kept: dict[str, Any]) -> dict[str, Any]:
+    """The bn_param after a forward pass in training."""
+    with quiet(), told("forward"):
+        found = forward(*given, kept)
+    if found is None or found[0] is None:
+        raise Unimplemented("forward returned None")
+    if absent := [name for name in STATISTICS if kept.get(name) is None]:
+        raise ContractError(f"bn_param holds no {' and no '.join(absent)} after training: they are never stored")
+    return kept
+
+
+def _like(found: Array, due: Array, name: str) -> Array:
+    """The statistics in the shape that is due: a row of them, as keepdims leaves it, serves as well."""
+    if found.size != due.size:
+        raise ContractError(f"{name} has shape {found.shape}, but should be {due.shape}")
+    return found.reshape(due.shape)
 
 
 def inference(asked: Asked, forward: Callable[..., Any], _: Any) -> Function:
@@ -256,13 +277,22 @@ def _copied(function: Function) -> Function:
 
 
 def _drops(asked: Asked, function: Function, keep: float) -> bool:
-    """Whether the share that stays is nearer to 1 - p than to p, on an array that leaves little to chance."""
+    """Whether the share that stays is nearer to 1 - p than to p, on an array that leaves little to chance.
+
+    Where it is neither, the mask is drawn wrong, and what is kept tells by how it is scaled which of them is meant.
+    """
     try:
         out, _ = function(**{name: np.ones((100, 100), asked.precision.array_dtype) for name in asked.inputs})
     except Exception:
         return False  # what it raises is told where it is examined
-    share = float((np.asarray(out) != 0).mean())
+    kept = np.asarray(out)[np.asarray(out) != 0]
+    share = kept.size / 100**2
+    if min(abs(share - keep), abs(share - (1 - keep))) > CHANCE and kept.size:
+        return abs(kept.mean() * (1 - keep) - 1) < abs(kept.mean() * keep - 1)
     return abs(share - (1 - keep)) < abs(share - keep)
+
+
+CHANCE = 0.04  # by how much a share of 10,000 elements may be off: eight standard deviations
 
 
 Adapter = Callable[..., Function]

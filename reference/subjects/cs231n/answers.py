@@ -51,9 +51,21 @@ def told(way: str) -> Iterator[None]:
     except ContractError:
         raise
     except Exception as error:
-        if not _is_stub(error):
-            raise
-        raise Unimplemented(f"{way} raises {type(error).__name__}: it is not written yet".strip()) from error
+        if _is_stub(error):
+            raise Unimplemented(f"{way} raises {type(error).__name__}: it is not written yet".strip()) from error
+        if name := _never_set(error):
+            raise Unimplemented(f"{way} leaves {name} at None: it is not written yet".strip()) from error
+        raise
+
+
+def _never_set(error: Exception) -> str:
+    """The variable that was still None where something was asked of it: what was to set it is not written."""
+    if not isinstance(error, AttributeError) or error.obj is not None or error.name is None:
+        return ""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    text = linecache.getline(frame.f_code.co_filename, line)
+    asked = re.findall(rf"\b(\w+)\s*\.\s*{re.escape(error.name)}\b", text)
+    return next((name for name in asked if name in frame.f_locals and frame.f_locals[name] is None), "")
 
 
 def _is_stub(error: Exception) -> bool:

@@ -83,7 +83,16 @@ INFERENCE_BACKWARD: Slips = {
         {0: lambda dout, x, gamma, beta, mean, var, eps=1e-5: _training_dx(dout, x, gamma, mean, var, eps)},
     ),
 }
-SPATIAL_INFERENCE: Slips = {sentence: pixels_of(expression) for sentence, expression in INFERENCE.items()}
+
+
+def _unmoved(x: Tensor, *others: Tensor, eps: float = 1e-5) -> Tensor:
+    return batchnorm_inference(x.reshape(-1, x.shape[1]), *others, eps=eps).reshape(x.shape)
+
+
+SPATIAL_INFERENCE: Slips = {
+    **{sentence: pixels_of(expression) for sentence, expression in INFERENCE.items()},
+    "x is reshaped to (N*H*W, C) without moving its channels to the end first, and back likewise": _unmoved,
+}
 
 
 def running(
@@ -122,6 +131,10 @@ _RUNNING: dict[str, Callable[[Pair, Pair, float, int], Pair]] = {
     "momentum and 1 - momentum are exchanged in the running variance": lambda old, new, m, n: (
         _averaged(old[0], new[0], m),
         _averaged(old[1], new[1], 1 - m),
+    ),
+    "the batch's mean and variance are those of all of x: the axis is missing": lambda old, new, m, n: (
+        _averaged(old[0], new[0].mean(), m),
+        _averaged(old[1], new[1].mean() + new[0].var(correction=0), m),
     ),
     "this batch's statistics replace the average: nothing of the old one is kept": lambda old, new, m, n: new,
     "this batch's mean replaces the average: nothing of the old one is kept": lambda old, new, m, n: (

@@ -1,6 +1,6 @@
 """Slips in convolution and pooling, most of them in the backward pass as it is written with loops."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -135,6 +135,9 @@ CONV: Slips = {
     "padded with the edge's own pixels, where zeros are due": _padded_otherwise("replicate"),
     "padded by reflection, where zeros are due": _padded_otherwise("reflect"),
     "padded by wrapping around, where zeros are due": _padded_otherwise("circular"),
+    "pad is halved: it is taken for what both sides get together": (
+        lambda x, w, b, *, stride=1, pad=0: F.conv2d(x, w, b, stride, pad // 2)
+    ),
     "the windows take no stride: they lie side by side, whatever it is": _stepping(False, False),
     "the windows take no stride along the width": _stepping(True, False),
     "the windows take no stride along the height": _stepping(False, True),
@@ -206,6 +209,44 @@ def _picked(window: Tensor, pick: str) -> Tensor:
     return F.one_hot(at, flat.shape[2]).reshape(window.shape)
 
 
+# How a place in a window, a number, is taken apart into row and column, from it and the window's height and width.
+_READINGS: dict[str, Callable[[Tensor, int, int], tuple[Tensor, Tensor]]] = {
+    "its number is divided by the height, where the width is due": lambda at, height, width: (
+        at // height,
+        at % height,
+    ),
+    "its row is its number divided by the height, where the width is due": lambda at, height, width: (
+        at // height,
+        at % width,
+    ),
+    "its row is what begins its row divided by the height, where the width is due": lambda at, height, width: (
+        (at - at % width) // height,
+        at % width,
+    ),
+    "its column is the rest by the height, where the width is due": lambda at, height, width: (
+        at // width,
+        at % height,
+    ),
+    "its row and its column are exchanged": lambda at, height, width: (at % width, at // width),
+}
+
+
+def _read(how: Callable[[Tensor, int, int], tuple[Tensor, Tensor]]) -> Wrong:
+    """dx that goes to the row and column that are read, be they within the window or not."""
+
+    def dx(dout: Tensor, x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
+        found = torch.zeros_like(x)
+        images, channels = (torch.arange(size) for size in x.shape[:2])
+        for i, j in product(range(dout.shape[2]), range(dout.shape[3])):
+            window = x[:, :, i * stride : i * stride + pool_height, j * stride : j * stride + pool_width]
+            row, column = how(window.flatten(2).argmax(2), pool_height, pool_width)
+            place = (images[:, None], channels, i * stride + row, j * stride + column)
+            found.index_put_(place, dout[:, :, i, j], accumulate=True)
+        return found
+
+    return dx
+
+
 def _set_by_mask(dout: Tensor, x: Tensor, *, pool_height: int = 2, pool_width: int = 2, stride: int = 2) -> Tensor:
     """dx where only the maximum's own element is set, not the rest of its window."""
     found = torch.zeros_like(x)
@@ -249,8 +290,9 @@ def _sliced(size: Any) -> Any:
     return pool
 
 
+ALL_TIES = "every one of several equal maxima gets the whole gradient"
 MAX_POOL: Slips = {
-    "every one of several equal maxima gets the whole gradient": max_pool_all_ties,
+    ALL_TIES: max_pool_all_ties,
     "the gradient is shared over the window, as average pooling does": max_pool_shared,
     "where windows overlap, dx is set by = where += is due": instead(pooling(F.max_pool2d), {0: _pool_dx(add=False)}),
     "where windows overlap, the maximum's dx is set by = where += is due": instead(
@@ -261,6 +303,10 @@ MAX_POOL: Slips = {
     "the maximum's place is read with the window's height taken for its width": instead(
         pooling(F.max_pool2d), {0: _pool_dx(pick="turned")}
     ),
+    **{
+        f"the maximum's place in the window is read wrong: {told}": instead(pooling(F.max_pool2d), {0: _read(how)})
+        for told, how in _READINGS.items()
+    },
     "the stride is missing in backward": instead(pooling(F.max_pool2d), {0: _pool_dx(step=1)}),
     "in backward, the windows lie as far apart as they are large, not by the stride": instead(
         pooling(F.max_pool2d), {0: _side_by_side}

@@ -64,3 +64,12 @@ def test_a_lines_text_can_be_had_though_the_file_cannot_be_read_again():
     with pytest.raises(AssertionError) as raised:
         namespace["f"]()
     assert "assert False" in str(raised.traceback[-1].statement) or raised.traceback[-1].lineno == 1
+
+
+def test_breakpoints_are_passed_over_and_told():
+    source = Source("import pdb\n\ndef f(x):\n    pdb.set_trace()\n    breakpoint()\n    return x\n", "layers.py")
+    namespace = {}
+    source.run(namespace)
+    assert namespace["f"](3) == 3
+    told = [f"layers.py stops at a breakpoint in line {line}: it is passed over" for line in (4, 5)]
+    assert list(source.remarks()) == told
