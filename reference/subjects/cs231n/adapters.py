@@ -285,10 +285,10 @@ def _drops(asked: Asked, function: Function, keep: float) -> bool:
         out, _ = function(**{name: np.ones((100, 100), asked.precision.array_dtype) for name in asked.inputs})
     except Exception:
         return False  # what it raises is told where it is examined
-    kept = np.asarray(out)[np.asarray(out) != 0]
+    kept: Array = np.asarray(out)[np.asarray(out) != 0]
     share = kept.size / 100**2
     if min(abs(share - keep), abs(share - (1 - keep))) > CHANCE and kept.size:
-        return abs(kept.mean() * (1 - keep) - 1) < abs(kept.mean() * keep - 1)
+        return bool(abs(kept.mean() * (1 - keep) - 1) < abs(kept.mean() * keep - 1))
     return abs(share - (1 - keep)) < abs(share - keep)
 
 
