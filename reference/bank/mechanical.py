@@ -63,21 +63,20 @@ EQUIVALENT = (
     Equivalent("conv: _expand_width", "windows.start]", "bound of", _FILLED),
     Equivalent("conv: _conv_dx", "if filters else 0", "0 becomes", "without filters there is nothing to add"),
     Equivalent("conv: _conv_dx", "first < last", "< becomes <=", "a product of no rows adds zeros"),
+    Equivalent("conv: ", "products_in_parts(", "becomes", _SHARED),
     Equivalent("pooling: the module", "_BITS", "becomes", "the definition is taken instead"),
-    Equivalent("pooling: max_pool_backward$", "integer is None", "", "the definition is taken instead"),
-    Equivalent("pooling: max_pool_backward$", "np.isnan(best", "negated|minus", "the definition is taken instead"),
-    Equivalent("pooling: max_pool_backward$", "apart = ", ">= becomes >", "sums of one number are that number"),
-    Equivalent("pooling: max_pool_backward$", "every = ", r"\* becomes /", "equal only for windows of one pixel"),
+    Equivalent("pooling: backward_in", "integer is None", "", "the definition is taken instead"),
+    Equivalent("pooling: backward_in", "np.isnan(best", "negated|minus", "the definition is taken instead"),
+    Equivalent("pooling: backward_in", "apart = ", ">= becomes >", "sums of one number are that number"),
+    Equivalent("pooling: backward_in", "every = ", r"\* becomes /", "equal only for windows of one pixel"),
     Equivalent("pooling: _row_maximum", "entries[1:-1]", "", "a maximum is the same with an entry met twice"),
     Equivalent("_windows: rows_first", "inner.flags", "negated", "whether a copy is made: speed, not the result"),
     Equivalent("init: ", "copy=False", "copy|False", "whether a copy is made: speed, not the result"),
+    Equivalent("pooling: backward_in", "return max_pool_backward_plain", "", "no format that is promised comes here"),
     Equivalent(
-        "pooling: max_pool_backward$", "return max_pool_backward_plain", "", "no format that is promised comes here"
+        "_(threads|blas): ", "", "", "what is large enough to be shared out: no row is, and its own tests are for that"
     ),
-    Equivalent(
-        "_threads: ", "", "", "what is large enough to be shared out: no row is, and its own tests are for that"
-    ),
-    Equivalent("pooling: max_pool_backward$", "in_parts(", "apart|0 becomes", _SHARED),
+    Equivalent("pooling: backward_in", "in_parts(", "apart|0 becomes", _SHARED),
     Equivalent("_validate: require_", "", r"deleted: require_axes\('[xw]'", "refused by the lines that follow, too"),
     Equivalent("nets: ", "need_dx=False", "need_dx|False", "dx is made and dropped: speed, not the result"),
     Equivalent("nets: XorNet", "logits[:, 0]", "0 becomes -1", "there is one column"),
