@@ -12,14 +12,23 @@ from scratchproof.judging.truth import Ask
 from scratchproof.kernels.draws import DISTRIBUTIONS, carries_meaning, changed
 from scratchproof.kernels.problem import Problem, Setting, as_inputs, named_arguments
 from scratchproof.kernels.sizes import sizes_in
+from scratchproof.kernels.tensors import named_dtype
 from scratchproof.kernels.work import work_of
-from scratchproof.vjp import Array, Inputs, Precision
+from scratchproof.vjp import PRECISIONS, Array, Inputs, Precision
 
 SHIPPED = "as shipped"
 AGAIN = "as shipped, drawn again"
 SMALLEST = 5  # of the numbers in a problem that are changed to see another size
 STRIDED = "not contiguous"
 NUDGE = 2.0**-9
+
+
+def precision_of(setting: Setting, seed: int) -> str:
+    """The precision of the first floating input, or of the first parameter."""
+    leaves, _ = named_arguments(setting.model, setting.draw(seed))
+    tensors = [*leaves.values(), *setting.state.values()]
+    found = next((named_dtype(t) for t in tensors if t.is_floating_point()), "float32")
+    return found if found in PRECISIONS else "float32"
 
 
 def base(setting: Setting, precision: Precision, seed: int, state: Inputs, *, grad: bool) -> Ask:
@@ -151,13 +160,15 @@ def built_state(setting: Setting) -> Inputs:
     return {name: np.array(value) for name, value in as_inputs(setting.state).items()}
 
 
-def tensors_of(inputs: Inputs, dtype: torch.dtype, *, strided: bool = False) -> dict[str, torch.Tensor]:
-    """Fresh tensors of a dtype, on request as every second column of a wider memory."""
+def tensors_of(
+    inputs: Inputs, dtype: torch.dtype, *, strided: bool = False, but: Sequence[str] = ()
+) -> dict[str, torch.Tensor]:
+    """Fresh tensors of a dtype, on request (but for some) as every second column of a wider memory."""
     found = {}
     for name, value in inputs.items():
         tensor = torch.from_numpy(np.array(value, order="C"))
         tensor = tensor.to(dtype) if tensor.is_floating_point() else tensor
-        found[name] = _wider(tensor) if strided and tensor.ndim else tensor
+        found[name] = _wider(tensor) if strided and tensor.ndim and name not in but else tensor
     return found
 
 

@@ -14,9 +14,8 @@ from scratchproof.judging.marking import conduct, formal, marked, statistics, su
 from scratchproof.judging.speed import compared
 from scratchproof.judging.truth import Ask, Truth, coarse
 from scratchproof.kernels.candidate import Called, Candidate
-from scratchproof.kernels.problem import Problem, Setting, functional, named_arguments
+from scratchproof.kernels.problem import Problem, Setting, functional, functionally, named_arguments
 from scratchproof.kernels.sizes import resized_copy
-from scratchproof.kernels.tensors import named_dtype
 from scratchproof.kernels.work import scaled
 from scratchproof.sandbox.failures import Failure, OutOfTime, Raised, said
 from scratchproof.vjp import PRECISIONS, Array, Inputs
@@ -45,7 +44,7 @@ class Sitting:
         self.began = time.monotonic()
         self.candidate, self.problem, self.seed, self.grad, self.timed = candidate, problem, seed, grad, timed
         self.setting, self.scale = scaled(problem, scale, seed)
-        self.precision = PRECISIONS[precision or _shipped(self.setting, seed)]
+        self.precision = PRECISIONS[precision or asks.precision_of(self.setting, seed)]
         self.allowed, self.allow = allow, coarse(self.precision, allow)
         inside = PRECISIONS[allow or self.precision.name]
         self.grid = inside if inside.unit > self.precision.unit else self.precision  # what inputs are rounded to
@@ -114,10 +113,10 @@ class Sitting:
 
     def _loaded(self) -> bool:
         self.candidate.start(self.text(self.candidate))
-        kind, modular = self.candidate.kind, bool(self.setting.state)
-        if kind == "function" and modular:
-            self.setting = functional(self.setting) or self.setting
-            modular = bool(self.setting.state)
+        kind = self.candidate.kind
+        if kind == "function" and (found := functional(self.setting)) is not None:
+            self.setting, self.problem = found, functionally(self.problem)
+        modular = bool(self.setting.state)
         if kind == "nothing" or (kind == "function" and modular):
             wanted = "class ModelNew" if modular else f"function {' or '.join(self.problem.wanted[:1])}".strip()
             self.say(Reason(kind="missing", verdict=Verdict.MISSING, message=f"there is no {wanted} in it"))
@@ -209,13 +208,15 @@ class Sitting:
         return not any(note.kind == "own parameters" for note in self.notes)
 
     def _call(self, ask: Ask, model: int, how: Any) -> Called:
-        wanted = [n for n, v in ask.inputs.items() if v.dtype.kind == "f"] + list(ask.setting.parameters)
+        inputs = [n for n, v in ask.inputs.items() if v.dtype.kind == "f" and n not in ask.setting.constant]
+        wanted = inputs + list(ask.setting.parameters)
         return self.candidate.call(model, *self.handed(ask), wanted if ask.pulls else [], **how)
 
     def handed(self, ask: Ask) -> tuple[Any, list[str]]:
         """The arguments of a call as fresh tensors, and the names of the tensors."""
         _, filled = named_arguments(ask.setting.model, ask.args)
-        tensors = asks.tensors_of(ask.inputs, self.precision.dtype, strided=ask.strided)
+        held = ask.setting.held
+        tensors = asks.tensors_of(ask.inputs, self.precision.dtype, strided=ask.strided, but=held)
         return filled(list(tensors.values())), list(ask.inputs)
 
     def _keep(self, truth: Truth, found: dict[str, Array], wrong: Sequence[Reason]) -> None:
@@ -340,11 +341,3 @@ class Sitting:
     def note(self, kind: str, message: str) -> None:
         if not any(note.kind == kind for note in self.notes):
             self.notes.append(Reason(kind=kind, verdict=Verdict.PASS, message=message))
-
-
-def _shipped(setting: Setting, seed: int) -> str:
-    """The precision of the first floating input, or of the first parameter."""
-    leaves, _ = named_arguments(setting.model, setting.draw(seed))
-    tensors = [*leaves.values(), *setting.state.values()]
-    found = next((named_dtype(t) for t in tensors if t.is_floating_point()), "float32")
-    return found if found in PRECISIONS else "float32"

@@ -80,7 +80,7 @@ class Truth:
     @property
     def constant(self) -> tuple[str, ...]:
         parameters = self.ask.setting.parameters
-        return tuple(name for name in self.ask.state if name not in parameters)
+        return (*self.ask.setting.constant, *(name for name in self.ask.state if name not in parameters))
 
     @cached_property
     def cotangents(self) -> tuple[Outputs, ...]:

@@ -7,8 +7,8 @@ function `fn` that does the work, and a plain function with `get_inputs`. The re
 import ast
 import inspect
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +33,7 @@ class Setting:
     """A problem at one choice of sizes.
 
     model: the reference, built from `init` where it is a class. draw: the arguments of one call as shipped, by seed.
+    held: the inputs that a module holds, where they are a function's; constant: those that nobody differentiates.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Setting:
     init: Init
     draw: Callable[[int], tuple[Any, ...]]
     sizes: Sizes = field(default_factory=dict)
+    held: tuple[str, ...] = ()
+    constant: tuple[str, ...] = ()
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -172,7 +175,7 @@ def _init(get: Callable[[], Any], seed: int) -> Init:
 def functional(setting: Setting) -> Setting | None:
     """The same problem as one about the function `fn` that the reference's forward takes; None where it takes none.
 
-    Its parameters are then arguments of the function, as forward hands them over.
+    Its parameters and buffers are then arguments of the function, as forward hands them over; buffers are constant.
     """
     model = setting.model
     parameters = inspect.signature(model.forward).parameters if isinstance(model, nn.Module) else {}
@@ -181,18 +184,33 @@ def functional(setting: Setting) -> Setting | None:
         return None
     ((name, function), *_) = named.items()
 
-    def draw(seed: int) -> tuple[Any, ...]:
-        seen: list[tuple[Any, ...]] = []
+    def handed(seed: int) -> dict[str, Any]:
+        seen: list[dict[str, Any]] = []
 
         def noted(*args: Any, **kwargs: Any) -> Any:
-            seen.append(tuple(inspect.signature(function).bind(*args, **kwargs).arguments.values()))
+            seen.append(inspect.signature(function).bind(*args, **kwargs).arguments)
             return function(*args, **kwargs)
 
         with torch.no_grad(), Doubled(None):
             model(*setting.draw(seed), **{name: noted})
-        return tuple(tree_map_only(Tensor, torch.Tensor.detach, seen[0]))
+        return seen[0]
 
-    return Setting(name=setting.name, model=function, init=((), {}), draw=draw, sizes=setting.sizes)
+    def draw(seed: int) -> tuple[Any, ...]:
+        return tuple(tree_map_only(Tensor, lambda t: t.detach().clone(), tuple(handed(seed).values())))
+
+    first, parameters, buffers = handed(0), _ids(model.parameters()), _ids(model.buffers())
+    held = tuple(name for name, value in first.items() if id(value) in parameters | buffers)
+    constant = tuple(name for name, value in first.items() if id(value) in buffers)
+    return replace(setting, model=function, init=((), {}), draw=draw, held=held, constant=constant)
+
+
+def _ids(values: Iterable[Any]) -> set[int]:
+    return set(map(id, values))
+
+
+def functionally(problem: Problem) -> Problem:
+    """The same problem with every setting of it such a one."""
+    return replace(problem, at=lambda sizes, seed: functional(problem.at(sizes, seed)) or problem.at(sizes, seed))
 
 
 def _function(module: ModuleType) -> Any:

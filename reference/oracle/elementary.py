@@ -16,6 +16,9 @@ from torch.overrides import TorchFunctionMode
 Table: TypeAlias = Mapping[Any, Callable[..., Any]]
 
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
 class Elementary(TorchFunctionMode):
     """Within it functions of the table are written out. used: whether any was."""
 
@@ -134,6 +137,14 @@ def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
     return 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))
 
 
+def _elu(x: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    return torch.where(x > 0, x, alpha * torch.expm1(torch.where(x > 0, 0, x)))
+
+
+def _selu(x: Tensor, inplace: bool = False) -> Tensor:
+    return SELU_SCALE * _elu(x, SELU_ALPHA)
+
+
 def _sigmoid(x: Tensor) -> Tensor:
     return 1 / (1 + torch.exp(-x))
 
@@ -213,6 +224,8 @@ TABLE: Table = {
     F.rms_norm: _rms_norm,
     F.gelu: _gelu,
     F.silu: _silu,
+    F.elu: _elu,
+    **dict.fromkeys((F.selu, torch.selu), _selu),
     F.scaled_dot_product_attention: _attention,
 }
 

@@ -10,6 +10,7 @@ from scratchproof.kernels.problem import (
     from_file,
     from_objects,
     functional,
+    functionally,
     named_arguments,
     written_buffers,
 )
@@ -124,3 +125,14 @@ def test_the_buffers_that_a_call_writes_are_told(tmp_path):
     layer(x)
     assert torch.equal(held["running_mean"], layer.running_mean)
     assert torch.equal(held["running_var"], layer.running_var)
+
+
+def test_what_a_module_holds_is_told_where_it_is_an_argument(tmp_path):
+    text = ROBUST.replace("x @ weight", "x @ weight + shift").replace("(x, weight)", "(x, weight, shift)")
+    text = text.replace("fn(x, self.weight)", "fn(x, self.weight, self.shift)").replace(
+        "    def forward(self", '        self.register_buffer("shift", torch.ones(3))\n    def forward(self', 1
+    )
+    problem = functionally(read(tmp_path, text))
+    setting = problem.at({}, 0)
+    assert (setting.held, setting.constant) == (("weight", "shift"), ("shift",))
+    assert problem.at({}, 1).model.__name__ == "forward_fn"

@@ -25,6 +25,8 @@ CALLS = {
     "gelu": F.gelu,
     "gelu, tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
+    "elu": lambda x: F.elu(x, 0.7),
+    "selu": torch.selu,
     "attention": lambda x: F.scaled_dot_product_attention(x, x.flip(1), 2 * x, is_causal=True),
 }
 
