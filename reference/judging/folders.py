@@ -67,13 +67,17 @@ def _files(place: Path) -> list[Path]:
 
 
 def done_before(lines: Path | None) -> dict[str, Record]:
-    """The records of an earlier run by what they stand for. A line that was cut off counts as not written."""
+    """The records of an earlier run by what they stand for. A line that was cut off counts as not written.
+
+    Nor does a pair whose process died: it may have been killed with the run.
+    """
     found: dict[str, Record] = {}
     if lines is not None and lines.exists():
         for line in lines.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError, KeyError, TypeError):
                 record = json.loads(line)
-                found[record["digest"]] = record
+                if not record.get("died"):
+                    found[record["digest"]] = record
     return found
 
 
@@ -145,7 +149,8 @@ def _asked(process: "subprocess.Popen[str]", pair: Pair, options: Mapping[str, A
         record: Record = json.loads(process.stdout.readline())
     except (OSError, ValueError):
         process.wait()
-        return lost(**names, problem="the process that judged it ended without a word: judge it alone to see more")
+        told = "the process that judged it ended without a word: judge it alone to see more"
+        return {**lost(**names, problem=told), "died": True}
     return record
 
 

@@ -52,7 +52,7 @@ def marked(truth: Truth, quantity: str, actual: Array, earlier: Mapping[str, Tru
         derive=lambda coarse: truth.under(coarse)[quantity],
     )
     named = name(evidence)
-    rough = truth.hard and effective_bits(np.nan_to_num(actual - expected, posinf=0), expected) >= ROUGH
+    rough = truth.hard and effective_bits(np.nan_to_num(actual - expected, posinf=0, neginf=0), expected) >= ROUGH
     mild = rough or named.kind in ("downgrade", "less accurate")
     told = "; ".join(part for part in (named.clause, f"{quantity} {comparison.message}") if part)
     kind = named.kind

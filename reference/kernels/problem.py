@@ -198,8 +198,8 @@ def functional(setting: Setting) -> Setting | None:
     def draw(seed: int) -> tuple[Any, ...]:
         return tuple(tree_map_only(Tensor, lambda t: t.detach().clone(), tuple(handed(seed).values())))
 
-    first, parameters, buffers = handed(0), _ids(model.parameters()), _ids(model.buffers())
-    held = tuple(name for name, value in first.items() if id(value) in parameters | buffers)
+    first, buffers = handed(0), _ids(model.buffers())
+    held = tuple(name for name, value in first.items() if id(value) in buffers | _ids(model.parameters()))
     constant = tuple(name for name, value in first.items() if id(value) in buffers)
     return replace(setting, model=function, init=((), {}), draw=draw, held=held, constant=constant)
 

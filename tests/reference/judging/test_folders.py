@@ -1,10 +1,12 @@
 """Folders of candidates: who belongs to whom, what is kept, what is not done again."""
 
 import json
+import sys
 
 import pytest
 
 from scratchproof.errors import InputError
+from scratchproof.judging import folders
 from scratchproof.judging.folders import Pair, done_before, judged, lost, pairs
 
 
@@ -62,3 +64,15 @@ def test_a_reference_that_cannot_be_used_has_its_record_on_a_line_of_its_own(tmp
     assert "is no problem" in record["problem"]
     assert record["score"] is None
     assert json.loads(lines.read_text().splitlines()[-1]) == record
+
+
+def test_what_died_is_judged_again(tmp_path, monkeypatch):
+    place(tmp_path, "one.py", "two.py")
+    pair = Pair(candidate=tmp_path / "one.py", reference=tmp_path / "two.py")
+    monkeypatch.setattr(folders, "WORKER", [sys.executable, "-S", "-c", "pass"])
+    lines = tmp_path / "out.jsonl"
+    for asked in (1, 2):
+        (record,) = judged([pair], {}, 1, lines)
+        assert "ended without a word" in record["problem"]
+        assert len(lines.read_text().splitlines()) == asked
+    assert done_before(lines) == {}
