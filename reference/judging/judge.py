@@ -16,6 +16,7 @@ from scratchproof.vjp import PRECISIONS
 
 ALLOWED = ("tf32", "float16", "bfloat16")
 MEMORY = 8 * 2**30
+GPU = ("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/nvidia-uvm*", "/dev/nvidia-caps/*")
 FORMATS = tuple(name for name in PRECISIONS if name != "tf32")
 
 
@@ -82,5 +83,6 @@ def _problem(reference: Any, inputs: Any, init: Sequence[Any]) -> Problem:
 
 def _limits(seconds: float, device: str) -> Limits:
     """Room for a compiler at work, and on a GPU for all that its driver reserves."""
-    memory = 2**46 if device.startswith("cuda") else MEMORY
-    return replace(Limits.of(seconds), memory=memory, written=2**29, files=5000, processes=200)
+    cuda = device.startswith("cuda")
+    own = replace(Limits.of(seconds), written=2**29, files=5000, processes=200)
+    return replace(own, memory=2**46 if cuda else MEMORY, devices=GPU if cuda else ())

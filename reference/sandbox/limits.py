@@ -10,8 +10,11 @@ import os
 import resource
 import signal
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from glob import glob
+from itertools import chain
 from pathlib import Path
 
 
@@ -19,6 +22,7 @@ from pathlib import Path
 class Limits:
     """call, row, subject: seconds of waiting for one call, one layer, everything. memory: bytes beyond what Python,
     NumPy and torch take. written: bytes of a file, and of all files together. files, processes: how many at a time.
+    devices: patterns of device files that may be written to, such as those of a GPU.
     """
 
     call: float = 10.0
@@ -28,6 +32,7 @@ class Limits:
     written: int = 64 * 2**20
     files: int = 200
     processes: int = 16
+    devices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, call: float) -> "Limits":
@@ -42,7 +47,7 @@ def confine(limits: Limits, folder: Path) -> None:
     os.environ.update(TMPDIR=str(folder), HOME=str(folder))
     with suppress(OSError):  # if memory runs out, this process is the first to go
         Path("/proc/self/oom_score_adj").write_text("1000")
-    _landlock(folder)
+    _landlock(folder, limits.devices)
     _become_nobody(folder)
     _limit(limits)
 
@@ -132,8 +137,8 @@ def landlock_version() -> int:
     return int(_libc().syscall(_CREATE_RULESET, None, 0, 1))
 
 
-def _landlock(folder: Path) -> None:
-    """Let the kernel refuse every write outside `folder`, TCP, and signals to others, as far as it knows how."""
+def _landlock(folder: Path, devices: Sequence[str]) -> None:
+    """Let the kernel refuse writes but to `folder` and devices, TCP, and signals to others, as far as it knows how."""
     libc, version = _libc(), landlock_version()
     if version < 1:
         return
@@ -145,7 +150,8 @@ def _landlock(folder: Path) -> None:
         return
     with suppress(OSError):
         _allow(libc, ruleset, folder, writes)
-        _allow(libc, ruleset, Path(os.devnull), writes & (_WRITE_FILE | _TRUNCATE))
+        for place in (os.devnull, *chain.from_iterable(map(glob, devices))):
+            _allow(libc, ruleset, Path(place), writes & (_WRITE_FILE | _TRUNCATE))
     libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.syscall(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)

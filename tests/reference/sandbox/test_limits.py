@@ -58,3 +58,20 @@ def test_a_confined_process_is_refused(tmp_path, name):
     assert found.stdout.split() == [told], found.stderr
     assert sorted(path.name for path in outside.iterdir()) == ["there"]
     assert (outside / "there").read_text() == "as it was"
+
+
+@pytest.mark.parametrize(("pattern", "told"), [("devic[e]", "done"), ("another", "PermissionError")])
+def test_devices_that_are_named_can_be_written_to(tmp_path, pattern, told):
+    if landlock_version() < 1 and told != "done":
+        pytest.skip("the kernel has no Landlock")
+    tmp_path.chmod(0o755)
+    device, inside = tmp_path / "device", tmp_path / "inside"
+    inside.mkdir()
+    device.touch()
+    device.chmod(0o666)
+    text = TRY.replace("Limits(", "Limits(devices=(sys.argv[2],), ").format(
+        act=f"open({str(device)!r}, 'r+').write('x')"
+    )
+    program = [sys.executable, "-c", text, str(inside), str(tmp_path / pattern)]
+    found = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert found.stdout.split() == [told], found.stderr
