@@ -78,6 +78,7 @@ class Config(Basic):
     layers: str = option("", "only these layers, separated by commas")
     precisions: str = option(",".join(FORMATS), "precisions, separated by commas")
     threads: int = option(2, "torch's threads: one and so many, in turn", least=1)
+    jax: bool = option(True, "ask JAX too, where it is installed", free=True)
     keep: str = option("", "put the count into this file of measurements")
 
 
@@ -187,7 +188,7 @@ def _draws(config: Config) -> Iterator[Draw]:
     rows = [layer for layer in LAYERS if layer.name in names and layer.kind in KINDS and layer.shapes]
     if not rows:
         raise ValueError(f"layers is {config.layers!r} but no layer of shapes is called so")
-    subjects = {name: _subjects(name) for name in config.precisions.split(",")}
+    subjects = {name: _subjects(name, config.jax) for name in config.precisions.split(",")}
     turn, cases = config.seed, {layer.name: _cases(layer, config.seed) for layer in rows}
     while True:
         for layer in rows:
@@ -225,7 +226,7 @@ def _data(precision: Precision, turn: int) -> Iterator[tuple[str, float]]:
     yield DENORMAL, precision.tiny
 
 
-def _subjects(name: str) -> list[Subject]:
+def _subjects(name: str, jax: bool) -> list[Subject]:
     """Who is right in a precision. Raises: ValueError for one that is not known."""
     if name not in FORMATS:
         raise ValueError(f"precision is {name!r} but must be one of {', '.join(FORMATS)}")
@@ -234,7 +235,7 @@ def _subjects(name: str) -> list[Subject]:
         module = ModuleType(f"scratch{form}")
         vars(module).update(in_form(form, scratch))
         found.append(ModuleSubject(name=module.__name__, module=module))
-    return [*found, subject_of(None), *_of_jax()] if len(found) > 1 else found
+    return [*found, subject_of(None), *(_of_jax() if jax else [])] if len(found) > 1 else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,9 @@ from scratchproof.bank.certificate import state, stored
 from scratchproof.experiments.false_alarms import Config, main
 
 
-def counted(tmp_path, comparisons, out, **options):
-    config = Config(
-        comparisons=comparisons, layers="relu", results=str(tmp_path / "r.jsonl"), out=str(tmp_path / out), **options
-    )
+def counted(tmp_path, comparisons, out, layers="relu", jax=False, **options):
+    files = {"results": str(tmp_path / "r.jsonl"), "out": str(tmp_path / out)}
+    config = Config(comparisons=comparisons, layers=layers, jax=jax, **files, **options)
     return main(config)["metrics"]
 
 
@@ -39,6 +38,15 @@ def test_wrong_code_would_raise_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(scratch, "relu_backward", lambda dout, cache: 1.01 * dout * (cache[0] > 0))
     assert counted(tmp_path, 40, "a", precisions="float64")["alarms"] > 0
+
+
+def test_jax_is_asked_for_the_rows_it_has(tmp_path):
+    pytest.importorskip("jax")
+    with_it, without = (
+        counted(tmp_path / str(jax), 10, "a", layers="tanh", precisions="float32", jax=jax) for jax in (True, False)
+    )
+    assert with_it["alarms"] == 0
+    assert with_it["comparisons"] == without["comparisons"] * 5 // 4  # torch, both forms of scratch, the textbook
 
 
 def test_what_is_not_known_is_refused(tmp_path):
