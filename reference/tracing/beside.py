@@ -18,12 +18,22 @@ from scratchproof.exam.compare import Comparison, compare
 from scratchproof.oracle.explain import as_if
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, spread
 from scratchproof.progress import progress
-from scratchproof.tracing.calls import Call, floating, mapped, tensors_in
+from scratchproof.tracing.calls import Call, arguments, floating, in_place_of, mapped, with_numbers
 from scratchproof.tracing.compiled import UNSEEN, is_compiled, run_compiled, uncompiled
 from scratchproof.tracing.free import Free
 from scratchproof.tracing.in_jax import is_in_jax
 from scratchproof.tracing.lines import CUT, CallLine, Trace, below, culprit_of, in_order, is_forward, reason_of, severed
-from scratchproof.tracing.sides import Held, Run, Side, Values, all_of, arguments, carry, index, renamed, shape_of
+from scratchproof.tracing.sides import (
+    Held,
+    Run,
+    Side,
+    Values,
+    all_of,
+    carry,
+    index,
+    renamed,
+    shape_of,
+)
 from scratchproof.tracing.subgradient import another_subgradient
 from scratchproof.vjp import PRECISIONS, Precision
 
@@ -147,7 +157,9 @@ class Beside:
     def spread(
         self, compute: Callable[[], Values], expected: Values, computes: Precision | None = None, repeats: int = REPEATS
     ) -> dict[str, Tolerance]:
-        return spread(compute, expected, computes or self.computes, seed=self.seed, repeats=repeats)
+        nothing = {name: np.zeros_like(value) for name, value in expected.items()}  # where no gradient arrives
+        how: dict[str, Any] = {"seed": self.seed, "repeats": repeats}
+        return spread(lambda: {**nothing, **compute()}, expected, computes or self.computes, **how)
 
     def _against_random(self, out: Any) -> Tensor:
         if not floating(out):
@@ -207,9 +219,10 @@ class _Candidate:
                 if here is None:
                     here = self._within_jax(path, there)
                 elif not _alike(here, there):
-                    here = _in_place_of(here, there)
+                    here = in_place_of(here, there)
                 if here is None:
                     continue
+                here = with_numbers(here, there)
                 judged = self._compared(here, path, whole=False, repeats=FEW)
                 if any(one.wrong for one in judged.values()):
                     judged = self._confirmed(here, path)
@@ -259,10 +272,7 @@ class _Candidate:
 
     def _why(self, line: CallLine, only_here: tuple[str, ...], only_there: tuple[str, ...]) -> str:
         """The reason, and what else is seen there."""
-        here, there = self.found.calls.get(line.path), self.beside.run.calls.get(line.path)
         also = [reason_of(line), self._explained(line)]
-        if line.wrong and here and there and not _same_numbers(here, there):
-            also.append("it gets other whole numbers or another mask than the truth")
         if not line.wrong and only_there:
             also.append(f"the candidate never calls {only_there[0]}")
         if not line.wrong and only_here:
@@ -317,29 +327,12 @@ def _lost(key: str, compared: Comparison) -> bool:
     return compared.problem == "value" and not is_forward(key)
 
 
-def _same_numbers(here: Call, there: Call) -> bool:
-    """Whether the two were called with the same whole numbers and truth values."""
-    ours, theirs = ([t for t in tensors_in((c.args, c.kwargs)) if not t.is_floating_point()] for c in (here, there))
-    return len(ours) == len(theirs) and all(torch.equal(a.cpu(), b) for a, b in zip(ours, theirs, strict=True))
-
-
 def _any(compared: Mapping[str, Comparison]) -> bool:
     return any(c.problem for c in compared.values())
 
 
 def _dtypes(here: Call) -> tuple[Any, Any]:
     return tuple(t.dtype for t in arguments(here)), tuple(t.dtype for t in here.outputs)
-
-
-def _in_place_of(here: Call, there: Call) -> Call | None:
-    """The candidate's call of a module with the truth's arguments, which have other shapes; None if that may not be."""
-    ours, theirs = arguments(here), arguments(there)
-    form = (len(here.args), set(here.kwargs), len(ours)) == (len(there.args), set(there.kwargs), len(theirs))
-    if not form or not here.module:
-        return None
-    dtypes = iter([t.dtype for t in ours])
-    args, kwargs = mapped(lambda t: t.to(next(dtypes)) if t.is_floating_point() else t, (there.args, there.kwargs))
-    return replace(here, args=args, kwargs=kwargs)
 
 
 def _alike(here: Call, there: Call) -> bool:

@@ -9,7 +9,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -201,6 +201,38 @@ def mapped(function: Callable[[Tensor], Any], value: Any) -> Any:
         for name in (one.name for one in fields(value)):
             object.__setattr__(new, name, mapped(function, getattr(value, name)))
     return new
+
+
+def arguments(call: Call) -> tuple[Tensor, ...]:
+    """The floating tensors that a call was given."""
+    return floating((call.args, call.kwargs))
+
+
+def numbers(call: Call) -> tuple[Tensor, ...]:
+    """The whole numbers and truth values that a call was given: indices, masks."""
+    given = tensors_in((call.args, call.kwargs))
+    return tuple(t for t in given if not t.is_floating_point() and not t.is_complex())
+
+
+def with_numbers(here: Call, there: Call) -> Call:
+    """The call with the truth's whole numbers and truth values in place of its own, if it has as many."""
+    ours, theirs = numbers(here), numbers(there)
+    if not ours or len(ours) != len(theirs):
+        return here
+    others = {id(own): other.to(own.device) for own, other in zip(ours, theirs, strict=True)}
+    args, kwargs = mapped(lambda t: others.get(id(t), t), (here.args, here.kwargs))
+    return replace(here, args=args, kwargs=kwargs)
+
+
+def in_place_of(here: Call, there: Call) -> Call | None:
+    """The candidate's call of a module with the truth's arguments, which have other shapes; None if that may not be."""
+    ours, theirs = arguments(here), arguments(there)
+    form = (len(here.args), set(here.kwargs), len(ours)) == (len(there.args), set(there.kwargs), len(theirs))
+    if not form or not here.module:
+        return None
+    dtypes = iter([t.dtype for t in ours])
+    args, kwargs = mapped(lambda t: t.to(next(dtypes)) if t.is_floating_point() else t, (there.args, there.kwargs))
+    return replace(here, args=args, kwargs=kwargs)
 
 
 def _name(func: Any) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from scratchproof.errors import InputError
-from scratchproof.tracing.calls import ROOT, Call, Recorder, floating, mapped
+from scratchproof.tracing.calls import ROOT, Call, Recorder, arguments, floating, mapped, numbers
 from scratchproof.vjp import Array, Precision, arithmetic, same_draws
 
 Values = dict[str, Array]
@@ -144,6 +144,8 @@ class Side:
         for path, call in calls.items():
             for i, tensor in enumerate(arguments(call)):
                 yield f"{path}\0in{index(i)}", tensor
+            for i, tensor in enumerate(numbers(call)):
+                yield f"{path}\0in numbers{index(i)}", tensor
             for i, tensor in enumerate(call.outputs):
                 yield f"{path}\0out{index(i)}", tensor
             for i, grad in call.grads.items():
@@ -230,8 +232,9 @@ def all_of(tensor: Tensor) -> Tensor:
 
 
 def kept(tensor: Tensor, *, whole: bool = False) -> Array:
-    """The tensor as a float64 array; of a large one, unless the whole is wanted, the sample that stands for it."""
-    return (tensor.detach() if whole else sample(tensor)).double().cpu().numpy().copy()
+    """The tensor as an array, a floating one of float64; of a large one, unless the whole is wanted, its sample."""
+    tensor = tensor.detach() if whole else sample(tensor)
+    return (tensor.double() if tensor.is_floating_point() else tensor).cpu().numpy().copy()
 
 
 def sample(tensor: Tensor) -> Tensor:
@@ -303,11 +306,6 @@ def renamed(run: Run, pairs: Mapping[str, str]) -> Run:
         shapes={there(key): shape for key, shape in run.shapes.items()},
         same={there(key): there(first) for key, first in run.same.items()},
     )
-
-
-def arguments(call: Call) -> tuple[Tensor, ...]:
-    """The floating tensors that a call was given."""
-    return floating((call.args, call.kwargs))
 
 
 def parent(name: str) -> str:
