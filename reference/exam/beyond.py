@@ -51,7 +51,7 @@ def check_shapes(exam: Exam) -> Iterator[Result]:
         return
     seed = int(exam.rng("shapes").integers(2**32))
     count = exam.effort.shapes * max(len(shapes.letters), USUAL) // USUAL
-    for trial in exam.drawn_once("shapes", lambda: _trials(exam, shapes, drawn(shapes, seed, count))):
+    for trial in exam.drawn_once("shapes", lambda: trials_of(exam, shapes, drawn(shapes, seed, count))):
         found = _told(exam, trial)
         if any(r.verdict is not Verdict.PASS for r in found):
             assert isinstance(trial, RoughTrial)
@@ -105,7 +105,7 @@ def _sizes(shapes: Shapes, rng: random.Random) -> Sizes:
     return {letter: sizes[letter] for letter in shapes.letters}
 
 
-def _trials(
+def trials_of(
     exam: Exam, shapes: Shapes, chosen: Sequence[Sizes], settings: Mapping[str, float] | None = None
 ) -> Iterator[Trial]:
     """The trials of these sizes, with the settings given or drawn."""
@@ -165,7 +165,7 @@ def _shrunk(exam: Exam, shapes: Shapes, trial: "RoughTrial", found: list[Result]
             candidate = {**sizes, **dict.fromkeys(letters, smaller)}
             if attempts < SHRINKS and shapes.legal(**candidate):
                 attempts += 1
-                (smaller_trial,) = _trials(exam, shapes, [candidate], settings)
+                (smaller_trial,) = trials_of(exam, shapes, [candidate], settings)
                 if wrong := _wrong(exam, smaller_trial):
                     sizes, found = candidate, wrong
                     break

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from scratchproof.exam.causes.alone import SUMMED, rows, suspected
 from scratchproof.exam.causes.evidence import Item, Place, belonging, items
-from scratchproof.exam.causes.facts import KNOWN, facts
+from scratchproof.exam.causes.facts import KNOWN, WhichSizes, facts
 from scratchproof.exam.causes.whole import SELDOM, Mistake, given, mistakes
 from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.exam import Exam, Seen
@@ -32,6 +32,7 @@ class Candidate(NamedTuple):
 def explained(exam: Exam) -> list[Result]:
     """The exam's results, those that are wrong with their cause where one is known, or with what is known."""
     readings: dict[tuple[str, str], Reading] = {}
+    sizes = WhichSizes(exam)
 
     def caused(result: Result) -> Result:
         key = (result.check, result.case)
@@ -46,6 +47,8 @@ def explained(exam: Exam) -> list[Result]:
         cause = reading.cause(result.quantity, result.case, coarse)
         if result.check == "values" and cause.startswith(KNOWN):
             cause = reading.of_case(result.quantity, result.case) or cause
+        if result.check == "values" and (not cause or cause.startswith(KNOWN)) and (where := sizes.told(result)):
+            cause = f"{KNOWN}{where}; {cause.removeprefix(KNOWN)}" if cause else where
         return replace(result, cause=cause)
 
     return [caused(result) for result in exam.results]

@@ -1,18 +1,33 @@
-"""What is known of a wrong array where no mistake explains it: which elements are wrong, and how they lie to the truth.
+"""What is known of a wrong array where no mistake explains it: which elements are wrong, how they lie to the truth,
+and for which sizes it is wrong at all.
 
 Each statement has been checked against the arrays.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+from operator import eq, gt, lt
+from typing import NamedTuple
 
 import numpy as np
 
+from scratchproof.exam.beyond import RoughTrial, Sizes, drawn, trials_of
 from scratchproof.exam.causes.evidence import Item
+from scratchproof.exam.compare import Result, Severity, Verdict
+from scratchproof.exam.exam import Exam, Trial
+from scratchproof.exam.judge import judge
+from scratchproof.table.layers import Shapes
 from scratchproof.vjp import Array
 
 KNOWN = "no known mistake fits; what is known: "
 UNTOUCHED = "it is zero throughout: it is not computed yet, or not what is returned"
 FEW = 8  # so many indices are told one by one
+CHANCE = 1e-4  # with which a condition on the sizes that says nothing parts the wrong from the right
+SHAPES, PATIENCE = 60, 4.0  # so many shapes are tried to see for which sizes a layer is wrong, or so many seconds
+SIDE = 4  # so many of them must be right, and so many wrong
 
 
 def facts(found: Sequence[Item], outputs: Sequence[Item]) -> str:
@@ -176,3 +191,89 @@ def _kind(values: Array) -> str:
 
 def _count(bad: Array) -> str:
     return f"{int(bad.sum())} of {bad.size} elements" if bad.size > 1 else "the number"
+
+
+class Tried(NamedTuple):
+    """A shape that was tried: its sizes by letter, and whether each quantity was wrong, as far as it was given."""
+
+    sizes: Sizes
+    wrong: Mapping[str, bool]
+
+
+class WhichSizes:
+    """For which sizes the layer of an exam is wrong; tried once it is known to be wrong at all."""
+
+    def __init__(self, exam: Exam) -> None:
+        self.exam = exam
+        self.tried: list[Tried] | None = None
+
+    def told(self, result: Result) -> str:
+        """A sentence on the sizes for which a result's quantity is wrong; empty where nothing can be said."""
+        exam, asked = self.exam, result.severity in (Severity.CRASH, Severity.SHAPE, Severity.VALUE)
+        late = any(one.verdict is Verdict.TIMEOUT for one in exam.results)
+        if not asked or late or exam.layer.shapes is None or exam.precision.name != "float64":
+            return ""
+        if self.tried is None:
+            self.tried = list(self._try(exam.layer.shapes))
+        found = [(one.sizes, one.wrong[result.quantity]) for one in self.tried if result.quantity in one.wrong]
+        return _parted(found)
+
+    def _try(self, shapes: Shapes) -> Iterator[Tried]:
+        began = time.monotonic()
+        for trial in self.exam.drawn_once("sizes", lambda: trials_of(self.exam, shapes, drawn(shapes, 1, SHAPES))):
+            assert isinstance(trial, RoughTrial)
+            results = [] if trial.leftovers else list(judge(self.exam, trial, "sizes"))
+            if results and not any("AssertionError" in result.message for result in results):
+                yield Tried({**trial.sizes, **_of_output(trial)}, _wrong(results))
+            if time.monotonic() - began > PATIENCE:
+                return
+
+
+def _of_output(trial: Trial) -> dict[str, int]:
+    """The height and width of images that come out."""
+    shapes = [value.shape for value in trial.truth.outs.values() if value.ndim == 4]
+    return {"H'": shapes[0][2], "W'": shapes[0][3]} if shapes else {}
+
+
+def _wrong(results: Sequence[Result]) -> dict[str, bool]:
+    """Whether each quantity that was given is wrong; what is not given, as none is after a crash, is left out."""
+    found: dict[str, bool] = {}
+    for result in results:
+        bad = result.verdict is not Verdict.PASS and result.severity is not Severity.PRECISION
+        found[result.quantity] = found.get(result.quantity, False) or bad
+    return found
+
+
+def _parted(found: Sequence[tuple[Sizes, bool]]) -> str:
+    """The condition on the sizes that tells best which are right and which wrong; empty where chance may do as well."""
+    bad = sum(wrong for _, wrong in found)
+    if min(bad, len(found) - bad) < SIDE:
+        return ""
+    best, told = CHANCE, ""
+    for condition, holds in _conditions(list(found[0][0])):
+        met = [wrong for sizes, wrong in found if holds(sizes)]
+        for word, alike, others in (("wrong", all(met), bad), ("right", not any(met), len(found) - bad)):
+            chance = math.comb(others, len(met)) / math.comb(len(found), len(met))
+            if alike and chance < best:
+                left, rest = len(found) - len(met), others - len(met)
+                more = f"in {rest} of the other {left}" if rest else "in no other"
+                best, told = chance, f"it is {word} in all {len(met)} shapes tried where {condition}, and {more}"
+    return told
+
+
+def _conditions(letters: Sequence[str]) -> Iterator[tuple[str, Callable[[Sizes], bool]]]:
+    """What may be said of sizes: of each by itself, then of two of them."""
+    for a in letters:
+        for value in (0, 1, 2):
+            yield f"{a} is {value}", partial(_is, a, value)
+    for a, b in combinations(letters, 2):
+        for sign, relation in {"=": eq, ">": gt, "<": lt}.items():
+            yield f"{a} {sign} {b}", partial(_compare, relation, a, b)
+
+
+def _is(letter: str, value: int, sizes: Sizes) -> bool:
+    return sizes[letter] == value
+
+
+def _compare(relation: Callable[[int, int], bool], a: str, b: str, sizes: Sizes) -> bool:
+    return relation(sizes[a], sizes[b])

@@ -69,3 +69,51 @@ def test_a_sign_is_told_where_only_some_are_turned():
         return a
 
     assert fact(turned) == "14 of 42 elements are of the opposite sign: all at indices 1, 2 of axis 0"
+
+
+def pooled(x, pool_param):
+    height, width, stride = (pool_param[name] for name in ("pool_height", "pool_width", "stride"))
+    out = np.zeros((*x.shape[:2], 1 + (x.shape[2] - height) // stride, 1 + (x.shape[3] - width) // stride))
+    for i, j in np.ndindex(*out.shape[2:]):
+        out[:, :, i, j] = x[:, :, i * stride : i * stride + height, j * stride : j * stride + width].max(axis=(2, 3))
+    return out, (x, height, width, stride)
+
+
+def pool_backward(dout, cache):
+    x, height, width, stride = cache
+    dx = np.zeros_like(x)
+    for n, c, i, j in np.ndindex(*dout.shape):
+        window = x[n, c, i * stride : i * stride + height, j * stride : j * stride + width]
+        row, column = np.unravel_index(window.argmax(), (height, width))
+        dx[n, c, i * stride + row, j * stride + column] += dout[n, c, i, j]
+    return dx
+
+
+def test_for_which_sizes_it_is_wrong_is_told_where_nothing_else_is_known(told):
+    def tall(x, pool_param):
+        out, cache = pooled(x, pool_param)
+        return (out + np.arange(1, 1 + out.shape[3]) if x.shape[3] > x.shape[2] else out), cache
+
+    (said,) = told("max_pool", max_pool_forward=tall, max_pool_backward=pool_backward).values()
+    assert "shapes tried where H < W, and in no other" in said
+
+
+def test_for_which_sizes_it_raises_is_told_alone(told):
+    def square(dout, cache):
+        size = cache[1:3]
+        if len(set(size)) > 1:
+            raise IndexError("too far")
+        return pool_backward(dout, cache)
+
+    found = told("max_pool", "normal", max_pool_forward=pooled, max_pool_backward=square)
+    assert "shapes tried where KH = KW, and in no other" in found["dx"]
+    assert KNOWN not in found["dx"]
+
+
+def test_what_hangs_on_no_size_is_not_said_to(told):
+    def shifted(x, pool_param):
+        out, cache = pooled(x, pool_param)
+        return out + 0.1 * np.tanh(out), cache
+
+    found = told("max_pool", max_pool_forward=shifted, max_pool_backward=pool_backward)
+    assert "shapes" not in found["out"]
