@@ -224,8 +224,9 @@ class Sitting:
         self.asked.append((truth.ask.name, max((one.share for one in compared), default=0.0)))
         for reason in [*wrong, *(one.reason for one in compared if one.reason)]:
             self.say(reason)
-        passed = survivors(truth, self.truths)
-        self.survivors = passed if self.survivors is None else self.survivors & passed
+        if self.survivors is None or self.survivors:
+            passed = survivors(truth, self.truths)
+            self.survivors = passed if self.survivors is None else self.survivors & passed
         self.truths[truth.ask.name] = truth
 
     def _in_memory(self, shipped: Ask, again: Ask, model: int) -> None:

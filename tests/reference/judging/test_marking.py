@@ -46,6 +46,13 @@ def test_what_is_right_is_left_alone(truth):
     assert not [*formal(called(), truth), *conduct(called(), truth)]
 
 
+def test_for_what_torch_itself_gives_nothing_is_derived():
+    truth = truth_of(torch.tanh, rows)
+    assert marked(truth, "out", truth.eager.outs["out"], {}).reason is None
+    assert not truth._under
+    assert marked(truth, "out", truth.eager.outs["out"] * 1.001, {}).reason is not None
+
+
 @pytest.mark.parametrize(
     ("wrong", "kind"),
     [
