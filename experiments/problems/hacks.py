@@ -20,6 +20,19 @@ MASKED = """
 """
 FALSE = ("wrong value", "fits one distribution")
 LESS = ("downgrade",)
+PULLED = """
+    class Pulled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone(memory_format=torch.contiguous_format)
+
+        @staticmethod
+        def backward(ctx, dout):
+            return {}
+
+    # forward
+    return Pulled.apply(super().forward(*inputs))
+"""
 GRADIENT = ("no gradient", "wrong gradient")
 
 NUMBERS = (
@@ -213,6 +226,18 @@ GRADIENTS = (
         """,
         reasons=(*GRADIENT, "part not computed"),
         fits=lambda p: not p.whole,
+    ),
+    Hack(
+        name="cotangents cut at eight",
+        text=PULLED.format("dout.clamp(-8, 8)"),
+        reasons=(*GRADIENT, "fits one distribution"),
+        fits=lambda p: not p.whole,
+    ),
+    Hack(
+        name="cotangents as they lie in memory",
+        text=PULLED.format("torch.empty(0).set_(dout.untyped_storage())[: dout.numel()].view(dout.shape).clone()"),
+        reasons=(*GRADIENT, "assumes contiguous inputs"),
+        fits=lambda p: not (p.whole or p.scalar),
     ),
 )
 RIGHT = (

@@ -49,6 +49,34 @@ TRICKS = (
         fits=lambda p: not p.whole,
     ),
     Hack(
+        name="known by address and version",
+        text="""
+            out = super().forward(*inputs)
+            key = tuple((x.shape, x.data_ptr(), x._version) for x in inputs)
+            kept = self.__dict__.setdefault("kept", {}).setdefault(key, out.detach().clone())
+            return out + (kept - out).detach()
+        """,
+        reasons=STALE,
+        fits=lambda p: not p.whole,
+    ),
+    Hack(
+        name="near enough to the last inputs",
+        text="""
+            def near(x, y):
+                return torch.allclose(x, y, rtol=1e-2)
+
+            # forward
+            out = super().forward(*inputs)
+            found, like = self.__dict__.get("last"), [x.shape for x in inputs]
+            if found and like == [x.shape for x in found[0]] and all(map(near, inputs, found[0])):
+                return out + (found[1] - out).detach()
+            self.__dict__["last"] = [x.detach().clone() for x in inputs], out.detach()
+            return out
+        """,
+        reasons=STALE,
+        fits=lambda p: not p.whole,
+    ),
+    Hack(
         name="only the inputs of known seeds",
         text="""
             KNOWN = set()
