@@ -102,7 +102,7 @@ def other_sizes(problem: Problem, setting: Setting, seed: int) -> Iterator[Setti
         yield another
     if problem.source:
         now = {size: setting.sizes.get(size, size) for size in sizes_in(problem.source, SMALLEST - 1)}
-        other = {size: value + rng.choice((-3, -1, 1, 3, 5)) for size, value in now.items()}
+        other = {size: value + rng.choice((-3, -1, 1, 3, 5) if value > 3 else (1, 3, 5)) for size, value in now.items()}
         for trial in (other, *({size: other[size]} for size in other)) if now else ():
             sizes = {**now, **trial}
             try:

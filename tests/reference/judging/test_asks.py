@@ -76,3 +76,28 @@ def test_strided_tensors_hold_the_same_numbers():
     assert all(torch.equal(plain[name], strided[name]) for name in inputs)
     assert not strided["x"].is_contiguous()
     assert plain["i"].dtype == torch.int64
+
+
+def test_no_size_becomes_nothing(tmp_path):
+    (tmp_path / "p.py").write_text(TEXT)
+    problem = from_file(str(tmp_path / "p.py"))
+    setting = problem.at({12: 2, 24: 1}, 0)
+    for seed in range(9):
+        assert all(min(found.draw(0)[0].shape) > 0 for found in asks.other_sizes(problem, setting, seed))
+
+
+def test_inputs_are_nudged_by_a_little_and_what_carries_a_meaning_is_not():
+    inputs = {"x": np.linspace(1, 2, 12).reshape(3, 4), "labels": np.arange(3)}
+    near = asks.nudged(inputs, FLOAT)
+    moved = np.abs(near["x"] / inputs["x"] - 1)
+    assert (moved > 0).all()
+    assert (moved < 2 * asks.NUDGE).all()
+    assert (near["labels"] == inputs["labels"]).all()
+
+
+def test_small_parameters_are_small_and_buffers_are_left():
+    setting = from_objects(torch.nn.BatchNorm1d(5), lambda: [torch.rand(4, 5)]).at({}, 0)
+    state = asks.built_state(setting)
+    small = asks.small_state(state, setting, FLOAT)
+    assert (small["weight"] < state["weight"] / 50).all()
+    assert (small["running_var"] == state["running_var"]).all()
