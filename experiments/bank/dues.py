@@ -135,7 +135,7 @@ DUES: dict[tuple[str, str], str] = {
     ("three_layer_forward", "sigmoid at the output too"): "output too",
     ("three_layer_forward", "a layer's bias forgotten"): "b2 does not take part",
     ("sgd", "uphill"): "uphill",
-    ("sgd", "the rate's default"): "default of learning_rate is 0.001",
+    ("sgd", "the config's rate is not read"): "learning_rate never arrives",
     ("sgd_momentum", "the velocity is not kept"): "not kept",
     ("sgd_momentum", "damped"): "damped",
     ("sgd_momentum", "Nesterov's"): "Nesterov",

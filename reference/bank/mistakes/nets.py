@@ -45,7 +45,7 @@ LOSSES_AND_NETS: tuple[Slip, ...] = (
     ),
     Slip("three_layer_forward", "three_layer_forward", "a layer's bias forgotten", "W2 @ h1 + b2", "W2 @ h1"),
     Slip("sgd", "sgd", "uphill", "w - rate", "w + rate"),
-    Slip("sgd", "sgd", "the rate's default", '"learning_rate", 1e-2', '"learning_rate", 1e-3'),
+    Slip("sgd", "sgd", "the config's rate is not read", '"learning_rate", 1e-2', '"rate", 1e-2'),
     Slip("sgd_momentum", "sgd_momentum", "the velocity is not kept", 'config["velocity"] = v', "pass"),
     Slip("sgd_momentum", "sgd_momentum", "damped", "- rate * dw", "- (1 - momentum) * rate * dw"),
     Slip("sgd_momentum", "sgd_momentum", "Nesterov's", "w = w + v", "w = w + momentum * v - rate * dw"),
