@@ -22,7 +22,8 @@ def theirs(function: Any) -> bool:
     return not getattr(function, "stands_in", False)
 
 
-def _own(function: Callable[..., Any]) -> Callable[..., Any]:
+def own(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, marked as ours: see `theirs`."""
     function.stands_in = True  # type: ignore[attr-defined]
     return function
 
@@ -56,7 +57,7 @@ def _named(name: str, forward: Callable[..., tuple[Array, Any]]) -> Namespace:
     suffixes = ("", "_naive", "_fast", "_im2col", "_strides", "_alt")
     found: Namespace = {}
     for suffix in suffixes:
-        found |= {f"{name}_forward{suffix}": _own(forward), f"{name}_backward{suffix}": _own(backward)}
+        found |= {f"{name}_forward{suffix}": own(forward), f"{name}_backward{suffix}": own(backward)}
     return found
 
 
@@ -66,7 +67,7 @@ def _loss(expression: Expression) -> Callable[..., Any]:
         out, pullback = from_torch(expression, _precision(x))(x=x, y=labels)
         return float(out), pullback(np.ones_like(out))["x"].copy()
 
-    return _own(loss)
+    return own(loss)
 
 
 def _normalised(x: torch.Tensor, axis: int, eps: float) -> torch.Tensor:
@@ -181,7 +182,7 @@ _LAYERS: Namespace = {
     **_named("dropout", _dropout),
     "softmax_loss": _loss(F.cross_entropy),
     "svm_loss": _loss(nets.svm),
-    "sigmoid": _own(_sigmoid),
+    "sigmoid": own(_sigmoid),
 }
 _IM2COL: Namespace = {
     "im2col_cython": im2col,
@@ -191,7 +192,7 @@ _IM2COL: Namespace = {
     "col2im_indices": _col2im_of_shape,
 }
 for _function in _IM2COL.values():
-    _own(_function)
+    own(_function)
 
 LAYERS = "layers"
 # What the last part of a module's name promises.

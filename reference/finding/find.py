@@ -14,6 +14,8 @@ from typing import Any
 
 from scratchproof.errors import InputError
 from scratchproof.finding import notebook
+from scratchproof.finding.chains import complete
+from scratchproof.finding.course import own
 from scratchproof.finding.imports import PACKAGE, Neighbours, importing, text_of
 from scratchproof.finding.paths import OWN, is_path
 from scratchproof.finding.python2 import Source
@@ -84,6 +86,8 @@ def _file(path: Path, old: bool) -> Found:
         sys.modules[module.__name__] = module
         finder.loaded.append(module.__name__)
         source.run(vars(module))
+    if finder.stands_in:
+        complete(vars(module), source.tree, own)
     return Found(module=module, remarks=(*source.remarks(), *finder.told()), may_be_old=source.may_be_old)
 
 

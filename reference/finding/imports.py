@@ -81,7 +81,8 @@ RENAMED = {"cPickle": "pickle", "six.moves.cPickle": "pickle", "StringIO": "io",
 class Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds modules beside a file and in the folders above it, and stubs what is nowhere.
 
-    folder: where the file lies. remarks: what was done, in the order in which it was asked for.
+    folder: where the file lies. remarks: what was done, in the order in which it was asked for. stands_in: whether
+    torch's layers stand in for any of the course's.
     """
 
     folder: Path
@@ -90,6 +91,7 @@ class Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     found: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     stubbed: list[str] = field(default_factory=list)
+    stands_in: bool = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -148,6 +150,7 @@ class Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if last in COURSE:
             vars(module).update({**COURSE[last], **self._own_layers(package, last)})
             self.found.append(name)
+            self.stands_in = True
             self.remarks.append(f"{name.removeprefix(PACKAGE + '.')} is not there: torch's own layers stand in for it")
         else:
             self.stubbed.append(name)

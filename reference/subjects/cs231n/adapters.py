@@ -1,7 +1,8 @@
 """From what a stranger's functions return to the contract `f(**inputs) -> (out, pullback)`, one adapter a kind."""
 
+import inspect
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,18 +131,35 @@ def from_loss(asked: Asked, loss: Callable[..., Any]) -> Function:
     return function
 
 
+FINISHED = 10**9  # lines, which none has
+
+
 def takes_columns(asked: Asked, loss: Callable[..., Any]) -> bool:
-    """Whether a loss fails on its inputs as the row has them, and takes them turned."""
+    """Whether a loss takes its inputs turned and not as the row has them, or gets farther with those."""
+    return _reached(asked, loss, turned=True) > _reached(asked, loss, turned=False)
+
+
+def _reached(asked: Asked, loss: Callable[..., Any], *, turned: bool) -> int:
+    """The last line that is reached; what is turned must give a gradient that is turned, too."""
     layer = asked.layer
     sample = layer.cases[0].inputs(np.random.default_rng(0))  # of sizes that are all distinct
     (name,) = floating(sample, layer.constant)
-    for turned in (False, True):
-        other = Asked(layer, layer.cases[0], asked.precision, turned=turned)
-        given = other.laid(sample)
-        with suppress(Exception), quiet():
+    other = Asked(layer, layer.cases[0], asked.precision, turned=turned)
+    given = other.laid(sample)
+    try:
+        with quiet():
             found = other.calling(loss)(given)
-            return turned and isinstance(found, tuple) and len(found) == 2 and np.shape(found[1]) == given[name].shape
-    return False
+    except Exception as error:
+        return _line(error, loss)
+    fits = isinstance(found, tuple) and len(found) == 2 and np.shape(found[1]) == given[name].shape
+    return FINISHED if fits or not turned else 0
+
+
+def _line(error: Exception, function: Callable[..., Any]) -> int:
+    """The line of the function in which an error arose."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    places = ((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
+    return max((line for one, line in places if one is code), default=0)
 
 
 def from_forward(asked: Asked, forward: Callable[..., Any]) -> Function:

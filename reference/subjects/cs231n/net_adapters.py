@@ -30,7 +30,12 @@ def from_net(asked: Asked, net_class: Callable[..., Any]) -> Function:
         loss, grads = scalar(found[0], asked.precision), found[1]
         if missing := [str(name) for name in names.values() if name not in grads]:
             raise ContractError(f"loss(X, y) gave no gradient for {', '.join(missing)}")
-        return loss, lambda dout: {ours: scaled(array(grads[name], f"d{ours}"), dout) for ours, name in names.items()}
+
+        def gradient(ours: str, name: Any) -> Array:
+            found = array(grads[name], f"d{ours}")
+            return found.reshape(inputs[ours].shape) if found.shape == held.shapes[name] else found
+
+        return loss, lambda dout: {ours: scaled(gradient(ours, name), dout) for ours, name in names.items()}
 
     return function
 

@@ -68,14 +68,20 @@ class Held:
             layer, case, precision, net_class, inputs
         )
         self.names: Names = {}
+        self.shapes: dict[Any, tuple[int, ...]] = {}
         self.rng = np.random.default_rng(0)
 
     def __call__(self, inputs: Inputs) -> tuple[Any, Names]:
         """The net, and its own names by ours."""
         if self.net is None:
             self.net, self.names = self.made(inputs)
-        self.net.params.update({name: inputs[ours] for ours, name in self.names.items()})
+            self.shapes = {name: np.shape(self.net.params[name]) for name in self.names.values()}
+        self.net.params.update({name: self.laid(name, inputs[ours]) for ours, name in self.names.items()})
         return self.net, self.names
+
+    def laid(self, name: Any, value: Array) -> Array:
+        """A parameter's value in the shape in which its author keeps it: a bias may be a row."""
+        return value.reshape(self.shapes[name]) if alike(value.shape, self.shapes[name]) else value
 
 
 def constructed(
@@ -87,9 +93,14 @@ def constructed(
     names = matched(floating(inputs, layer.constant), net.params)
     for ours, name in names.items():
         shape = np.shape(net.params[name])
-        if shape != inputs[ours].shape:
+        if not alike(inputs[ours].shape, shape):
             raise ContractError(f"{name} is made with shape {shape}, but should have {inputs[ours].shape}")
     return net, names
+
+
+def alike(shape: tuple[int, ...], kept: tuple[int, ...]) -> bool:
+    """Whether a parameter may be kept so: as it is, or a vector as a row or a column."""
+    return kept == shape or (len(shape) == 1 and kept in ((1, *shape), (*shape, 1)))
 
 
 def options(case: Case, net: Any, rng: np.random.Generator) -> dict[str, Any]:
