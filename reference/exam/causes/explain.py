@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from scratchproof.exam.causes.alone import SUMMED, rows, suspected
 from scratchproof.exam.causes.evidence import Item, Place, belonging, items
-from scratchproof.exam.causes.facts import KNOWN, WhichSizes, facts
+from scratchproof.exam.causes.facts import KNOWN, UNTOUCHED, WhichSizes, facts
 from scratchproof.exam.causes.whole import SELDOM, Mistake, given, mistakes
 from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.exam import Exam, Seen
@@ -78,6 +78,8 @@ class Reading:
             return _joined([_filled(sentence, first) for sentence in best])
         if coarse in here[0].trial.layer.careless:
             return coarse
+        if self._untouched(quantity):
+            return UNTOUCHED
         known = facts(here, [item for one in self.outputs() for item in self.items(one)])
         return "; ".join(one for one in (coarse, known) if one)
 
@@ -115,6 +117,12 @@ class Reading:
             return all(made is None or item.reproduced(made) for item, made in said)
 
         return [one for one in equal if holds(one)] or equal
+
+    def _untouched(self, quantity: str) -> bool:
+        """Whether the gradient of a loss is in every case the zeros that it is handed out with."""
+        found = [item for item in self.items(quantity) if item.signals]
+        layer = self.seen[0].trial.layer
+        return bool(found) and layer.kind == "loss" and not any(item.actual.any() for item in found)
 
     def items(self, quantity: str) -> list[Item]:
         if quantity not in self.by_quantity:

@@ -35,8 +35,6 @@ def facts(found: Sequence[Item], outputs: Sequence[Item]) -> str:
     item = next((item for item in found if item.wrong), None)
     if item is None:
         return ""
-    if item.trial.layer.kind == "loss" and item.actual.size > 1 and not item.actual.any() and item.signals:
-        return UNTOUCHED
     told = next(_told(item), "")
     if item.place[0].startswith("d") and any(one.wrong and one.trial is item.trial for one in outputs):
         told = (

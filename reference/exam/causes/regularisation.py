@@ -18,6 +18,9 @@ SHARES = {0.0: "missing", 0.5: "half what is due", 2.0: "twice what is due", -1.
 AT_ODDS = (
     "the loss adds reg * sum(W^2), whose gradient is 2 * reg * W: a 1/2 is missing in the loss, or a 2 in the gradient"
 )
+THE_OTHER_WAY = (
+    "the loss adds half of reg * sum(W^2), whose gradient is reg * W: a 2 is missing in the loss, or too much in dW"
+)
 
 
 def of_regularisation(item: Item) -> Iterator[tuple[str, Array]]:
@@ -55,7 +58,9 @@ def _of_loss(item: Item, reg: float) -> Iterator[tuple[str, Array]]:
     halves = {name: 0.5 * reg * float((value * value).sum()) for name, value in {**weights, **biases}.items()}
     every = sum(halves[name] for name in weights)
     for factor, told in SHARES.items():
-        sentence = AT_ODDS if factor == 2 else f"the share of the regularisation in the loss is {told}"
+        halved = factor == 0.5 and isinstance(trial.layer.torch, WithoutHalf)
+        sentence = f"the share of the regularisation in the loss is {told}"
+        sentence = AT_ODDS if factor == 2 else THE_OTHER_WAY if halved else sentence
         yield sentence, due + (factor - 1) * every
     for count in range(1, len(weights)):
         for names in combinations(weights, count):

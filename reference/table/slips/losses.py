@@ -80,6 +80,10 @@ def _rows(x: Tensor) -> Tensor:
     return x.amax(1, keepdim=True)
 
 
+def _exps(x: Tensor) -> Tensor:
+    return (x - _rows(x)).exp()
+
+
 LOG_OF_QUOTIENT = "the loss is -log of a probability, infinite where that underflows: the log of the sum never is"
 log_of_quotient = _exp_of(_rows, log=False)
 """What CS231n itself handed out until 2018: each row's maximum is subtracted, and the loss is -log(p)."""
@@ -128,6 +132,9 @@ SCORES: Slips = {
     ),
     "the sum of the exponentials is taken over rows (axis 0), not over classes": _over_rows(
         lambda powers: powers.sum(0, keepdim=True)
+    ),
+    "the logarithm is taken once, of the sum over the whole batch, not of each row's sum": forward_only(
+        lambda x, y: (_exps(x).sum().log() - (x - _rows(x)).gather(1, y[:, None]).sum()) / len(y), F.cross_entropy
     ),
     "the logarithm of the sum is to base 10": lambda x, y: (
         (x - x.amax(1, keepdim=True)).exp().sum(1).log10().mean()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchproof import scratch
-from scratchproof.exam.causes.regularisation import AT_ODDS
+from scratchproof.exam.causes.regularisation import AT_ODDS, THE_OTHER_WAY
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,15 @@ def test_a_loss_without_the_half_and_gradients_with_it_are_at_odds(told):
             return loss + 0.5 * self.reg * np.sum(self.params["W"] ** 2), grads
 
     assert told("LinearClassifier", LinearClassifier=LinearClassifier)["loss"] == AT_ODDS
+
+
+def test_and_so_are_a_loss_with_the_half_and_gradients_without(told):
+    def naive(W, X, y, reg):
+        loss, dx = scratch.softmax_loss(X @ W, y)
+        return loss + 0.5 * reg * np.sum(W * W), X.T @ dx + 2 * reg * W
+
+    found = told("softmax_loss_naive", softmax_loss_naive=naive)
+    assert found == {"loss": THE_OTHER_WAY} or found["dW"].endswith("in dW is twice what is due")
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0])
