@@ -54,8 +54,7 @@ def test_and_so_are_a_loss_with_the_half_and_gradients_without(told):
         loss, dx = scratch.softmax_loss(X @ W, y)
         return loss + 0.5 * reg * np.sum(W * W), X.T @ dx + 2 * reg * W
 
-    found = told("softmax_loss_naive", softmax_loss_naive=naive)
-    assert found == {"loss": THE_OTHER_WAY} or found["dW"].endswith("in dW is twice what is due")
+    assert told("softmax_loss_naive", softmax_loss_naive=naive)["loss"] == THE_OTHER_WAY
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0])
