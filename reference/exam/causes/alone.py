@@ -1,7 +1,7 @@
 """Mistakes that speak of one array alone: its scale, its shape, the axes over which it is summed."""
 
 from collections.abc import Callable, Iterator
-from itertools import chain, combinations
+from itertools import chain, combinations, permutations
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from scratchproof.exam.exam import Trial
 from scratchproof.vjp import ONLY, Array, answer, from_torch
 
 SUMMED = "dout is "  # so begins what is said of the sum of dout, which says more than a mere factor
+APART = 0.01  # relative, how far apart the numbers of a mask must lie
 Suspicion: TypeAlias = Callable[[Item], Iterator[tuple[str, Array]]]
 """Sentences, {N} standing for the number of rows, each with what the array would be."""
 
@@ -90,6 +91,10 @@ def _of_another_size(item: Item) -> Iterator[tuple[str, Array]]:
         "its height and width are half the image's, whatever the window and the stride": tuple(n // 2 for n in data),
         "it is as large as the image, whatever the window and the stride": tuple(data),
     }
+    numbers = {name: n for name, n in item.trial.case.options.items() if type(n) is int and n > 0}
+    for a, b in permutations(numbers, 2):
+        told = f"its height is the image's divided by {a}, its width by {b}: how far apart they lie is left out"
+        sizes[told] = data[0] // numbers[a], data[1] // numbers[b]
     yield from ((sentence, made) for sentence, size in sizes.items() if actual.shape[2:] == size)
 
 
@@ -178,6 +183,19 @@ def _masked_in_test(item: Item) -> Iterator[tuple[str, Array]]:
     yield "the mask is applied in test mode too", np.where(kept, item.expected / (1 - p), 0.0)
 
 
+def _mask_of_numbers(item: Item) -> Iterator[tuple[str, Array]]:
+    """What a layer that draws a mask gives if the mask is what was drawn, not what was decided by it."""
+    trial, (quantity, index) = item.trial, item.place
+    if not trial.layer.drawn or item.actual.shape != item.expected.shape:
+        return
+    of = trial.inputs[trial.layer.data] if quantity in trial.outputs else trial.cotangents[index].get(ONLY)
+    kept = (item.actual != 0) & (item.expected != 0)
+    if of is not None and kept.any() and np.array_equal(item.actual != 0, item.expected != 0):
+        shares = item.actual[kept] / of[kept]
+        if np.ptp(shares) > APART * np.abs(shares).max():
+            yield "the mask holds other numbers than 0 and one more: each element is scaled by its own", item.actual
+
+
 def _factors(item: Item) -> Iterator[tuple[str, Array]]:
     """An input that comes in as a factor once too often, or once too seldom, along the axes that it fits."""
     expected = item.expected.astype(np.float64)
@@ -206,5 +224,6 @@ SUSPICIONS: tuple[Suspicion, ...] = (
     _shapes,
     _others,
     _masked_in_test,
+    _mask_of_numbers,
     _factors,
 )

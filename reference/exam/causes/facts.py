@@ -26,7 +26,7 @@ KNOWN = "no known mistake fits; what is known: "
 UNTOUCHED = "it is zero throughout: it is not computed yet, or not what is returned"
 FEW = 8  # so many indices are told one by one
 CHANCE = 1e-4  # with which a condition on the sizes that says nothing parts the wrong from the right
-SHAPES, PATIENCE = 60, 4.0  # so many shapes are tried to see for which sizes a layer is wrong, or so many seconds
+SHAPES, PATIENCE = 60, 2.0  # so many shapes are tried to see for which sizes a layer is wrong, or so many seconds
 SIDE = 4  # so many of them must be right, and so many wrong
 
 

@@ -15,7 +15,7 @@ class Parts:
     """What the normalisation of x over an axis is made of."""
 
     def __init__(self, x: Tensor, axis: int, eps: float) -> None:
-        self.axis, self.count = axis, x.shape[axis]
+        self.x, self.axis, self.count, self.eps = x, axis, x.shape[axis], eps
         self.centred = x - x.mean(axis, keepdim=True)
         self.var = (self.centred**2).mean(axis, keepdim=True)
         self.std = torch.sqrt(self.var + eps)
@@ -316,7 +316,23 @@ def _first_average(p: Parts, x: Tensor, eps: float) -> Tensor:
     return (x - 0.1 * x.mean(p.axis, keepdim=True)) / torch.sqrt(0.1 * p.var + eps)
 
 
+def _of_running(p: Parts, g: Tensor, *, through_mean: bool) -> Tensor:
+    """dx step by step, from statistics of which only the first batch's share has arrived."""
+    centred, var = p.x - FIRST_SHARE * p.mean(p.x), FIRST_SHARE * p.var + p.eps
+    dvar = p.count * p.mean(g * centred) * -0.5 * var**-1.5
+    dmean = -p.count * p.mean(g) * var**-0.5
+    if through_mean:
+        dmean = dmean - 2 * dvar * p.mean(centred)
+    return g * var**-0.5 + (2 * dvar * centred + dmean) / p.count
+
+
+FIRST_SHARE = 0.1  # of the running statistics, where they begin at 0 and momentum is what it usually is
+RUNNING = "in backward, the running mean and variance stand where the batch's own are due"
 BATCHNORM: Slips = {
+    RUNNING: _dx(BATCH, lambda p, dout, gamma: _of_running(p, dout * gamma, through_mean=True)),
+    f"{RUNNING}, and the mean's part in the variance is left out": _dx(
+        BATCH, lambda p, dout, gamma: _of_running(p, dout * gamma, through_mean=False)
+    ),
     **normalisation(BATCH, "N"),
     **_both("the running mean and variance normalise in training: the batch's own are due", BATCH, _first_average),
 }

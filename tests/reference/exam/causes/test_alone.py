@@ -58,3 +58,47 @@ def test_padding_is_cut_as_python_cuts_it():
     one = item("conv", "dx", case=1)
     np.testing.assert_array_equal(padded["it is cut out by [pad:-pad], which is empty where pad is 0"], one.expected)
     np.testing.assert_allclose(padded["its padding is not stripped"][:, :, 1:-1, 1:-1], one.expected)
+
+
+def normed(x, gamma, beta, bn_param):
+    mean, var = x.mean(axis=0), x.var(axis=0) + 1e-5
+    kept = 0.1 * x.mean(axis=0), 0.1 * x.var(axis=0) + 1e-5
+    return gamma * (x - mean) / np.sqrt(var) + beta, (x, (x - mean) / np.sqrt(var), gamma, *kept)
+
+
+def through_what_is_kept(dout, cache):
+    x, z, gamma, mean, var = cache
+    g, std = dout * gamma, np.sqrt(var)
+    apart = (x - mean) / std
+    return (g - g.mean(axis=0) - apart * (g * apart).mean(axis=0)) / std, (dout * z).sum(axis=0), dout.sum(axis=0)
+
+
+def test_running_statistics_in_backward_are_named(told):
+    found = told("batchnorm", batchnorm_forward=normed, batchnorm_backward=through_what_is_kept)
+    assert "the running mean and variance stand where the batch's own are due" in found["dx"]
+
+
+def drawn(x, dropout_param):
+    mask = np.random.default_rng(0).random(x.shape)
+    mask[mask > dropout_param["p"]] = 0
+    return x * mask, mask
+
+
+def test_a_mask_of_what_was_drawn_is_named(told):
+    found = told("dropout.training_mode", dropout_forward=drawn, dropout_backward=lambda dout, mask: dout * mask)
+    assert all("mask holds other numbers" in found[quantity] for quantity in ("out", "dx"))
+
+
+def beside_each_other(x, pool_param):
+    height, width, stride = (pool_param[name] for name in ("pool_height", "pool_width", "stride"))
+    out = np.zeros((*x.shape[:2], x.shape[2] // height, x.shape[3] // width))
+    for i, j in np.ndindex(*out.shape[2:]):
+        out[:, :, i, j] = x[:, :, i * stride : i * stride + height, j * stride : j * stride + width].max(axis=(2, 3))
+    return out, None
+
+
+def test_a_size_by_the_window_where_the_stride_is_due_is_named(told):
+    found = told(
+        "max_pool", "normal", max_pool_forward=beside_each_other, max_pool_backward=lambda dout, cache: 0 * dout
+    )
+    assert "divided by pool_height, its width by pool_width" in found["out"]
