@@ -1,7 +1,7 @@
 """One layer's exam: the trials it is put to, the truth and the tolerance of each, and the verdict."""
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
@@ -13,7 +13,7 @@ from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.corners import CORNERS, ORDINARY, Corner
 from scratchproof.oracle.tolerance import Tolerance, tolerances
 from scratchproof.sandbox.failures import Failure, guarded, guarded_function
-from scratchproof.sandbox.observe import Observed, observe
+from scratchproof.sandbox.observe import Observed, Question, Reply, observe, soil
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import (
@@ -252,17 +252,45 @@ class Exam:
         renamed = by_name(self._function(trial))
 
         def complete(**inputs: Array) -> tuple[Outputs, NamedPullback]:
-            _soil(inputs)
+            soil(inputs.values())
             outs, pullback = renamed(**inputs)
-            if missing := [name for name in trial.truth.outs if name not in outs]:
-                raise ContractError(f"gave {', '.join(outs) or 'nothing'}, but should give {', '.join(missing)} too")
+            if lacking := _lacking(trial, outs):
+                raise ContractError(lacking)
             # Copies: an author may use the same memory for the next answer.
             return _copies(outs), _copying(pullback, inputs)
 
         return complete
 
-    def observed(self, trial: Trial) -> Observed:
-        """What one call of the subject's function, forward and backward, did to arrays in memory. Raises: likewise."""
+    def ask(self, asked: Iterable[tuple[Trial, Inputs, Sequence[Outputs]]]) -> Iterator[Reply]:
+        """What becomes of calls whose order does not hang on the answers: forward, then each cotangent pulled back.
+
+        They are made one by one as the replies are taken; a subject that lives apart is sent many at once.
+        """
+        answers = getattr(self.subject, "answers", None)
+        if answers is None:
+            yield from self._here(asked)
+            return
+        asked = list(asked)
+        questions = [Question(trial.case, inputs, douts) for trial, inputs, douts in asked]
+        for (trial, *_), reply in zip(asked, answers(self.layer, self.precision, questions), strict=True):
+            yield _complete(trial, reply)
+
+    def _here(self, asked: Iterable[tuple[Trial, Inputs, Sequence[Outputs]]]) -> Iterator[Reply]:
+        function, of = None, None
+        for trial, inputs, douts in asked:
+            outs = None
+            try:
+                if function is None or of is not trial:
+                    function, of = self.function(trial), trial
+                outs, pullback = function(**inputs)
+                yield Reply(outs, tuple(pullback(dout) for dout in douts))
+            except (Failure, ContractError) as error:
+                yield Reply(outs, failure=error)
+
+    @cached_property
+    def observed(self) -> Observed:
+        """What a call of the subject's function, forward and backward, did to arrays in memory. Raises: likewise."""
+        trial = self.trials[0]
         dout = next(iter(trial.given_cotangents()), None)
         return guarded(observe, self._function(trial), trial.given(), dout)
 
@@ -312,11 +340,16 @@ class Exam:
         return replace(trial, inputs=observe(trial.inputs, outs))
 
 
-def _soil(like: Mapping[str, Array]) -> None:
-    """Leave nan in memory that is free again: what is taken from there without being filled shows."""
-    for value in like.values():
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            np.full(value.shape, np.nan, value.dtype)
+def _lacking(trial: Trial, outs: Outputs) -> str:
+    """What is said of outputs of which there should be more."""
+    missing = [name for name in trial.truth.outs if name not in outs]
+    return f"gave {', '.join(outs) or 'nothing'}, but should give {', '.join(missing)} too" if missing else ""
+
+
+def _complete(trial: Trial, reply: Reply) -> Reply:
+    """The reply, unless it lacks outputs."""
+    lacking = "" if reply.outs is None else _lacking(trial, reply.outs)
+    return Reply(failure=ContractError(lacking)) if lacking else reply
 
 
 def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -325,7 +358,7 @@ def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def _copying(pullback: NamedPullback, like: Mapping[str, Array]) -> NamedPullback:
     def copying(dout: Any) -> dict[str, Array]:
-        _soil(like)
+        soil(like.values())
         return _copies(pullback(dout))
 
     return replace(pullback, pullback=copying, lone=False)

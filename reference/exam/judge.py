@@ -1,8 +1,8 @@
 """From comparisons to verdicts: what a difference means on random inputs, and what at a corner."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from scratchproof.oracle.explain import as_if
 from scratchproof.oracle.kinks import subgradients
 from scratchproof.oracle.tolerance import Tolerance
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, said
+from scratchproof.sandbox.observe import Reply
 from scratchproof.subjects.subject import ContractError, Unimplemented
 from scratchproof.table.expressions import WithoutHalf
-from scratchproof.vjp import Answer, Array, Expression, Gradients, Precision, answer, floating, from_torch
+from scratchproof.vjp import Answer, Array, Expression, Precision, answer, floating, from_torch
 
 LOST = ("value", "precision", "nan", "inf", "lost")  # problems that a careless formula has
 CUT_OFF = 2.0**-16  # of a loss: a small number within the logarithm costs less, a wrong formula more
@@ -43,38 +44,47 @@ class Measured(NamedTuple):
     cotangent: int
 
 
-def judge(exam: Exam, trial: Trial, check: str, *, corner: bool = False) -> Iterator[Result]:
-    """Run the subject on a trial and judge its output and each gradient, the first wrong one of its name only.
+def judge(exam: Exam, trials: Iterable[Trial], check: str, *, corner: bool = False) -> Iterator[Result]:
+    """Run the subject on each trial and judge its output and each gradient, the first wrong one of its name only.
 
     A pass that raises is told of its first quantity: the output, or the first gradient.
     """
-    first_gradient = "".join(f"d{name}" for name in floating(trial.inputs, trial.layer.constant)[:1])
-    try:
-        outs, pullback = exam.function(trial)(**trial.given())
-    except (Failure, ContractError) as error:
-        yield unanswered(exam, trial, check, trial.out, error, corner=corner)
+    for trial, reply in answered(exam, trials):
+        yield from judged(exam, trial, reply, check, corner=corner)
+
+
+def answered(exam: Exam, trials: Iterable[Trial]) -> Iterator[tuple[Trial, Reply]]:
+    """Each trial with what became of it."""
+    trials = tuple(trials)
+    return zip(trials, exam.ask((trial, trial.given(), trial.given_cotangents()) for trial in trials), strict=True)
+
+
+def judged(exam: Exam, trial: Trial, reply: Reply, check: str, *, corner: bool = False) -> Iterator[Result]:
+    """The results for one trial."""
+    if reply.outs is None:
+        assert reply.failure is not None
+        yield unanswered(exam, trial, check, trial.out, reply.failure, corner=corner)
         return
-    grads: tuple[Gradients, ...] = ()
     broken: Result | None = None
-    try:
-        grads = tuple(pullback(dout) for dout in trial.given_cotangents())
-    except (Failure, ContractError) as error:
-        broken = unanswered(exam, trial, check, first_gradient, error, corner=corner)
-    found = Answer(outs=outs, grads=grads)
+    if reply.failure:
+        first_gradient = "".join(f"d{name}" for name in floating(trial.inputs, trial.layer.constant)[:1])
+        broken = unanswered(exam, trial, check, first_gradient, reply.failure, corner=corner)
+    found = Answer(outs=reply.outs, grads=reply.grads)
     if broken is None and _as_begun(trial, found):
         message = "gives a loss of 0 and a gradient of zeros: it is not written yet"
         yield exam.result(check, trial, trial.out, verdict=Verdict.UNIMPLEMENTED, message=message)
         return
-    declared, trial = trial, held_to(exam, trial, found)
+    declared = trial
+    trial, everything = weighed(exam, trial, found)
     exam.seen.append(Seen(check, trial, found))
-    if broken is None and trial is not declared and _agrees(exam, trial, found):
+    if broken is None and trial is not declared and not _wrong(everything):
         yield _noted(exam, declared, trial, check)
         return
     told: set[str] = set()
-    for measured in quantities(trial, found):
+    for measured, comparison in everything:
         if measured.quantity in told or (corner and exam.failed(measured.quantity)):
             continue
-        result = _one(exam, trial, check, measured, corner)
+        result = _one(exam, trial, check, measured, comparison, corner)
         if result.message:
             told.add(measured.quantity)
         yield result
@@ -201,12 +211,11 @@ def _may_refuse(trial: Trial) -> bool:
     return trial.corner.empty or trial.corner.nonfinite or trial.leftovers
 
 
-def _one(exam: Exam, trial: Trial, check: str, measured: Measured, corner: bool) -> Result:
+def _one(exam: Exam, trial: Trial, check: str, measured: Measured, comparison: Comparison, corner: bool) -> Result:
     quantity, actual, expected, _, _ = measured
     gradient = quantity not in trial.outputs
     if gradient and trial.corner.nonfinite:
         return _not_swallowed(exam, trial, check, measured)
-    comparison = compared(exam, trial, measured)
     if comparison.problem and (trial.corner.nonfinite or trial.corner.empty):
         return exam.result(check, trial, quantity, severity=Severity.EDGE, message=comparison.message)
     rounded = expected.dtype.kind == "f"
@@ -269,7 +278,7 @@ def _same(a: Array, b: Array, allowed: Array) -> bool:
     return bool((near & (np.isfinite(a) == np.isfinite(b))).all())
 
 
-def compared(exam: Exam, trial: Trial, measured: Measured) -> Comparison:
+def _compared(exam: Exam, trial: Trial, measured: Measured) -> Comparison:
     """How a quantity compares with the truth; what a cut-off logarithm lacks is lost precision."""
     comparison = compare(measured.actual, measured.expected, measured.tolerance, exam.precision)
     if comparison.problem == "value" and _cut_off(trial, measured):
@@ -295,12 +304,22 @@ def _not_swallowed(exam: Exam, trial: Trial, check: str, measured: Measured) -> 
     return exam.result(check, trial, quantity, severity=Severity.EDGE, message=message)
 
 
-def held_to(exam: Exam, trial: Trial, found: Answer) -> Trial:
-    """The trial by whose convention most of an answer is right: the trial itself if no other's does better."""
-    if not trial.layer.conventions or not (wrong := _wrong(exam, trial, found)):
-        return trial
-    best = min(trial.others, key=lambda other: _wrong(exam, other, found))
-    return best if _wrong(exam, best, found) < wrong else trial
+Weighed: TypeAlias = Sequence[tuple[Measured, Comparison]]
+
+
+def weighed(exam: Exam, trial: Trial, found: Answer) -> tuple[Trial, Weighed]:
+    """An answer's quantities with how they compare, in the trial by whose convention most of them are right.
+
+    That is the trial itself if no other's does better.
+    """
+
+    def by(one: Trial) -> tuple[Trial, Weighed]:
+        return one, [(measured, _compared(exam, one, measured)) for measured in quantities(one, found)]
+
+    declared = by(trial)
+    if not trial.layer.conventions or not _wrong(declared[1]):
+        return declared
+    return min([declared, *map(by, trial.others)], key=lambda one: _wrong(one[1]))
 
 
 def _noted(exam: Exam, trial: Trial, other: Trial, check: str) -> Result:
@@ -310,14 +329,9 @@ def _noted(exam: Exam, trial: Trial, other: Trial, check: str) -> Result:
     return exam.result(check, trial, trial.out, severity=Severity.CONVENTION, message=message)
 
 
-def _agrees(exam: Exam, trial: Trial, found: Answer) -> bool:
-    return not _wrong(exam, trial, found)
-
-
-def _wrong(exam: Exam, trial: Trial, found: Answer) -> int:
+def _wrong(found: Weighed) -> int:
     """How many quantities of an answer are wrong."""
-    compared = (compare(m.actual, m.expected, m.tolerance, exam.precision) for m in quantities(trial, found))
-    return sum(one.problem is not None for one in compared)
+    return sum(comparison.problem is not None for _, comparison in found)
 
 
 def strictly(report: Report) -> Report:

@@ -14,7 +14,7 @@ import numpy as np
 from scratchproof.exam.compare import Result, Severity, Verdict, compare, number, place, same_float
 from scratchproof.exam.draws import ONE_MASK, SIGMAS, distribution, drawn_otherwise, not_dropped, unlike
 from scratchproof.exam.exam import Exam, Trial
-from scratchproof.exam.judge import Measured, quantities, verdict_of
+from scratchproof.exam.judge import Measured, answered, quantities, verdict_of
 from scratchproof.oracle.tolerance import tolerances
 from scratchproof.sandbox.failures import Failure, Raised, guarded, said
 from scratchproof.subjects.subject import ContractError, Unimplemented
@@ -140,16 +140,14 @@ def check_dropout(exam: Exam) -> Iterator[Result]:
     Which were dropped is read off the gradients: a dropped input's row of dW1 is zero, so is a silent unit's of dW2.
     """
     trial = exam.trials[0]
-    function = exam.function(trial)
+    dout, reg = {ONLY: np.ones((), exam.precision.array_dtype)}, trial.case.options["reg"]
     kept, awake = [], []
-    for call in range(CALLS):
-        outs, pullback = function(**trial.given())
-        grads = pullback({ONLY: np.ones((), outs[ONLY].dtype)})
-        reg = trial.case.options["reg"]
+    for call, reply in enumerate(exam.ask((trial, trial.given(), [dout]) for _ in range(CALLS))):
+        (grads,) = reply.answer.grads
         kept.append(_taking_part(grads["W1"], reg * trial.inputs["W1"]))
         awake.append(_taking_part(grads["W2"], reg * trial.inputs["W2"]))
         if call < 2:
-            yield from _masked(exam, trial, Answer(outs=outs, grads=(grads,)), kept[-1], awake[-1])
+            yield from _masked(exam, trial, reply.answer, kept[-1], awake[-1])
     for what, masks, drop in zip(("inputs", "hidden units"), (kept, awake), trial.case.options["dropout"], strict=True):
         message, cause = not_dropped(np.stack(masks), drop)
         if message:
@@ -163,17 +161,16 @@ def check_repeatable(exam: Exam) -> Iterator[Result]:
     tells noise around the right result from a wrong one.
     """
     trial = exam.trials[0]
-    calls = [_repeated(exam, trial) for _ in range(2)]
+    calls = _repeated(exam, trial, 2)
     if _unchanged(*calls):
         return
-    calls += [_repeated(exam, trial) for _ in range(REPEATS - 2)]
+    calls += _repeated(exam, trial, REPEATS - 2)
     for runs in zip(*(quantities(trial, call) for call in calls), strict=True):
         yield from _spread(exam, trial, runs)
 
 
-def _repeated(exam: Exam, trial: Trial) -> Answer:
-    outs, pullback = exam.function(trial)(**trial.given())
-    return Answer(outs=outs, grads=tuple(pullback(dout) for dout in trial.given_cotangents()))
+def _repeated(exam: Exam, trial: Trial, times: int) -> list[Answer]:
+    return [reply.answer for _, reply in answered(exam, times * [trial])]
 
 
 def _unchanged(a: Answer, b: Answer) -> bool:

@@ -93,13 +93,13 @@ def _file(path: Path, old: bool) -> Found:
 
 def _folder(folder: Path, names: set[str], old: bool) -> Found:
     """One module with the public names of every file in a folder that defines something of interest."""
-    files = [file for file in _sources(folder) if names & defined(file)]
+    files = {file: there for file in _sources(folder) if (there := names & defined(file))}
     if not files:
         raise NotFound(f"{folder} holds no .py file with anything to examine, such as affine_forward")
     merged, old_enough = _empty(folder.name, folder), True
     remarks: list[str] = []
     sources: dict[str, Path] = {}
-    for file in files:
+    for file, there in files.items():
         try:
             found = _file(file, old)
         except NotFound as error:
@@ -107,7 +107,7 @@ def _folder(folder: Path, names: set[str], old: bool) -> Found:
             continue
         remarks += found.remarks
         old_enough = old_enough and found.may_be_old
-        for name in sorted(names & defined(file)):
+        for name in sorted(there):
             if name in sources:
                 remarks.append(f"{name} is taken from {sources[name]}; {file} has another")
             elif (value := vars(found.module).get(name)) is not None:

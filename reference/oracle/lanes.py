@@ -8,7 +8,7 @@ or is another algorithm in a batch, runs by itself.
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vmap
+from torch._C import _functorch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scratchproof.oracle.operations import name_of
@@ -128,8 +128,7 @@ def stacked(
     given = {name: _expanded([one[name] for one in inputs], count) for name in inputs[0]}
     wanted = [given[name].requires_grad_() for name in names]
     with arithmetic(tf32=False), drawing_alike():
-        batched = vmap(lambda given: by_path(expression(*given.values(), **(options or {}))), randomness="same")
-        outs = batched(given)
+        outs = _batched(lambda *values: expression(*values, **(options or {})), given.values(), len(inputs) * count)
     grads = []
     for douts in zip(*cotangents, strict=True):
         stacks = {name: _expanded([dout[name] for dout in douts], count) for name in douts[0]}
@@ -139,6 +138,19 @@ def stacked(
         Answer(outs=_lane(of_outs, i), grads=tuple(_lane(g, i) for g in of_grads)) for i in range(len(inputs) * count)
     ]
     return [runs[start : start + count] for start in range(0, len(runs), count)]
+
+
+def _batched(expression: Expression, values: Iterable[Tensor], lanes: int) -> dict[str, Tensor]:
+    """The outputs of an expression by name, for values with a first axis of lanes.
+
+    `torch.func.vmap` does the same, after importing the compiler's exporter, which takes a second.
+    """
+    level = _functorch._vmap_increment_nesting(lanes, "same")
+    try:
+        outs = by_path(expression(*(_functorch._add_batch_dim(value, 0, level) for value in values)))
+        return {name: _functorch._remove_batch_dim(out, level, lanes, 0) for name, out in outs.items()}
+    finally:
+        _functorch._vmap_decrement_nesting()
 
 
 def _expanded(values: Sequence[Array], count: int) -> Tensor:

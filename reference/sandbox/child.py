@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from typing import Protocol
@@ -18,10 +18,10 @@ import numpy as np
 
 from scratchproof.sandbox import wire
 from scratchproof.sandbox.failures import Raised, guarded, guarded_function
-from scratchproof.sandbox.observe import observe
+from scratchproof.sandbox.observe import observe, soil
 from scratchproof.subjects.subject import ContractError, Subject, SubjectError, Unimplemented, Unsupported, load
 from scratchproof.table.layers import Case, row
-from scratchproof.vjp import PRECISIONS, Answer, Array, Function, Inputs, Pullback, by_name, named
+from scratchproof.vjp import PRECISIONS, Answer, Array, Function, Inputs, NamedPullback, Pullback, by_name, named
 
 IN_ONE_REQUEST, MOST_KEPT = 0.5, 8  # seconds of calls in turn, and answers that differ
 # The refusals that cross by name. The last resort stands last.
@@ -42,8 +42,19 @@ def serve(channel: socket.socket) -> None:
         if request.what.get("do") == "become":  # said by the oracle, before any stranger's code has run
             served = import_module(request.what["service"]).Served()
             wire.send(channel, wire.Message(what={}))
-        else:
-            wire.send(channel, _answered(served, request))
+            continue
+        for one in _each(request):
+            wire.send(channel, _answered(served, one))
+
+
+def _each(request: wire.Message) -> Iterator[wire.Message]:
+    """The requests that came as one: each with as many of the arrays as belong to it."""
+    several, arrays = request.what.get("each"), iter(request.arrays)
+    if several is None:
+        yield request
+        return
+    for what, count in several:
+        yield wire.Message(what=what, arrays=[next(arrays) for _ in range(count)])
 
 
 class _Service(Protocol):
@@ -73,13 +84,12 @@ def _refusal(error: Exception) -> wire.Message:
 
 
 class _Served:
-    """One subject, and the functions and pullbacks that were asked of it."""
+    """One subject, and the functions and pullbacks that were asked of it, by the numbers that the asker gave them."""
 
     def __init__(self) -> None:
         self.subject: Subject
-        self.functions: list[Function] = []
+        self.functions: dict[int, Function] = {}
         self.pullbacks: dict[int, Pullback] = {}
-        self.pulled = 0
 
     def answer(self, request: wire.Message) -> wire.Message:
         what = request.what
@@ -110,13 +120,20 @@ class _Served:
         return wire.Message(what={"value": asked if layer is None else asked(row(layer))})
 
     def function(
-        self, arrays: list[Array], which: str, layer: str, case: str, options: str, names: list[str], precision: str
+        self,
+        arrays: list[Array],
+        number: int,
+        which: str,
+        layer: str,
+        case: str,
+        options: str,
+        names: list[str],
+        precision: str,
     ) -> wire.Message:
         found = getattr(self.subject, which)(row(layer), _case(case, options, names, arrays), PRECISIONS[precision])
-        if found is None:
-            return wire.Message(what={"function": None})
-        self.functions.append(guarded_function(found))
-        return wire.Message(what={"function": len(self.functions) - 1})
+        if found is not None:
+            self.functions[number] = guarded_function(found)
+        return wire.Message(what={"there": found is not None})
 
     def spell(
         self, arrays: list[Array], layer: str, case: str, options: str, names: list[str], precision: str
@@ -124,18 +141,25 @@ class _Served:
         found = self.subject.spelled(row(layer), _case(case, options, names, arrays), PRECISIONS[precision])
         return wire.Message(what={"spelling": None if found is None else asdict(found)})
 
-    def call(self, arrays: list[Array], function: int, names: list[str]) -> wire.Message:
+    def call(self, arrays: list[Array], function: int, names: list[str], number: int | None) -> wire.Message:
+        soil(arrays)
         out, pullback = self.functions[function](**dict(zip(names, arrays, strict=True)))
-        self.pulled += 1
-        self.pullbacks[self.pulled] = pullback
-        outs, lone = named(out), not isinstance(out, Mapping)
-        what = {"pullback": self.pulled, "names": list(outs), "lone": lone}
+        if number is not None:
+            self.pullbacks[number] = NamedPullback(pullback, not isinstance(out, Mapping))
+        outs = named(out)
+        what = {"names": list(outs), "lone": not isinstance(out, Mapping)}
         return wire.Message(what=what, arrays=list(outs.values()))
 
-    def pull(self, arrays: list[Array], pullback: int, names: list[str] | None) -> wire.Message:
-        dout = arrays[0] if names is None else dict(zip(names, arrays, strict=True))
-        gradients = self.pullbacks[pullback](dout)
-        return wire.Message(what={"names": [f"d{name}" for name in gradients]}, arrays=list(gradients.values()))
+    def pull(self, arrays: list[Array], pullback: int, names: list[str], once: bool = False) -> wire.Message:
+        """The gradients for each of several cotangents; once: there will be no more of them."""
+        pull = self.pullbacks.pop(pullback) if once else self.pullbacks[pullback]
+        each = [arrays[at : at + len(names)] for at in range(0, len(arrays), len(names))]
+        found = []
+        for dout in each:
+            soil(dout)
+            found.append(_kept(pull(dict(zip(names, dout, strict=True)))))
+        what = {"names": [[f"d{name}" for name in gradients] for gradients in found]}
+        return wire.Message(what=what, arrays=[array for gradients in found for array in gradients.values()])
 
     def observe(self, arrays: list[Array], function: int, names: list[str], douts: list[str] | None) -> wire.Message:
         inputs, rest = dict(zip(names, arrays, strict=False)), arrays[len(names) :]
@@ -166,8 +190,8 @@ def _in_turn(
     for arrays in given:
         copies = [array.copy() for array in arrays]
         outs, pullback = call(**dict(zip(names, copies, strict=False)))
-        grads = (pullback(dict(zip(douts, copies[len(names) :], strict=True))),) if douts else ({},)
-        found = _copied(Answer(outs=outs, grads=grads))
+        grads = pullback(dict(zip(douts, copies[len(names) :], strict=True))) if douts else {}
+        found = Answer(outs=_kept(outs), grads=(_kept(grads),))
         place = next((at for at, one in enumerate(kept) if _same(one, found)), len(kept))
         kept += [found] if place == len(kept) else []
         said.append(place)
@@ -176,9 +200,9 @@ def _in_turn(
     return kept, said
 
 
-def _copied(answer: Answer) -> Answer:
-    outs, grads = ({name: np.array(value) for name, value in one.items()} for one in (answer.outs, answer.grads[0]))
-    return Answer(outs=outs, grads=(grads,))
+def _kept(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Copies: an author may use the same memory for the next answer."""
+    return {name: np.array(value) for name, value in arrays.items()}
 
 
 def _arrays_of(answer: Answer) -> list[Array]:

@@ -1,14 +1,43 @@
-"""What only the process that holds the arrays can see: which of them a call wrote to, and which share their memory."""
+"""What becomes of a call and of the pulls after it; and what only the process that holds the arrays can see of it:
+which of them it wrote to, and which share their memory.
+"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchproof.vjp import Array, Function, Inputs, Outputs, by_name
+from scratchproof.sandbox.failures import Failure
+from scratchproof.subjects.protocol import ContractError
+from scratchproof.table.layers import Case
+from scratchproof.vjp import Answer, Array, Function, Gradients, Inputs, Outputs, by_name
 
 DEEPEST, MOST, LARGEST = 50, 10_000, 2**28  # how far a cache is looked into: levels, items, bytes of an array
+
+
+class Question(NamedTuple):
+    """One call of the function for a case, and the cotangents that are pulled back after it."""
+
+    case: Case
+    inputs: Inputs
+    douts: Sequence[Outputs] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a question, as far as it went. outs: None where forward failed. failure: what ended it, if any."""
+
+    outs: Outputs | None = None
+    grads: tuple[Gradients, ...] = ()
+    failure: Failure | ContractError | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """The whole answer. Raises: the failure, if there was one."""
+        if self.failure or self.outs is None:
+            raise self.failure or ContractError("gave nothing")
+        return Answer(outs=self.outs, grads=self.grads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +82,13 @@ def observe(function: Function, inputs: Inputs, dout: Outputs | None) -> Observe
         cache=bool(_changed(cache, kept)),
         shared=tuple(_sharing(outputs, given)),
     )
+
+
+def soil(like: Iterable[Any]) -> None:
+    """Leave nan in memory that is free again: what is taken from there without being filled shows."""
+    for value in like:
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            np.full(value.shape, np.nan, value.dtype)
 
 
 def arrays_in(value: Any) -> list[Array]:

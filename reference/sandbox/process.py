@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 import weakref
+from collections.abc import Callable
 
 from scratchproof.sandbox import wire
 from scratchproof.sandbox.failures import Died, OutOfTime, plain
@@ -30,9 +31,20 @@ class Process:
     def request(self, message: wire.Message, seconds: float) -> wire.Message:
         """Its reply. Raises: OutOfTime after `seconds`; Died where it ended or answered something else."""
         deadline = time.monotonic() + seconds
-        try:
+
+        def exchanged() -> wire.Message:
             wire.send(self.channel, message, deadline)
             return wire.receive(self.channel, deadline)
+
+        return self._held(exchanged, seconds)
+
+    def another(self, seconds: float) -> wire.Message:
+        """A further reply to what was sent last. Raises: likewise."""
+        return self._held(lambda: wire.receive(self.channel, time.monotonic() + seconds), seconds)
+
+    def _held(self, exchanged: Callable[[], wire.Message], seconds: float) -> wire.Message:
+        try:
+            return exchanged()
         except TimeoutError:
             self._ended(0.0)
             raise OutOfTime(f"was still at work after {seconds:.3g} s") from None

@@ -1,25 +1,32 @@
 """A subject in a process of its own, which the exam meets as any other: `SandboxedSubject` is a `Subject`."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from scratchproof.sandbox import wire
 from scratchproof.sandbox.failures import Died, Failure, OutOfTime, Raised, plain, said
 from scratchproof.sandbox.limits import Limits
-from scratchproof.sandbox.observe import Observed
+from scratchproof.sandbox.observe import Observed, Question, Reply
 from scratchproof.sandbox.process import Process
 from scratchproof.subjects.protocol import Spelling
 from scratchproof.subjects.subject import ContractError, SubjectError, Unimplemented, Unsupported
 from scratchproof.table.layers import Case, Layer
-from scratchproof.vjp import PRECISIONS, Answer, Array, Function, Gradients, Inputs, Outputs, Precision, Pullback
+from scratchproof.vjp import PRECISIONS, Answer, Array, Function, Gradients, Inputs, Outputs, Precision, Pullback, named
 
-REFUSED: dict[str, Callable[[str], Exception]] = {
-    c.__name__: c for c in (SubjectError, Unimplemented, ContractError, Unsupported)
-}
+TOGETHER = 128  # arrays that are sent at once, beside those of one question
+REFUSALS = (SubjectError, Unimplemented, ContractError, Unsupported)
+REFUSED: dict[str, Callable[[str], Exception]] = {c.__name__: c for c in REFUSALS}
+
+
+_Key: TypeAlias = tuple[str, str, int, str]
+"""What is asked for ("function", "scores"), the layer, which case, the precision."""
 
 
 class SandboxedSubject:
@@ -35,8 +42,9 @@ class SandboxedSubject:
         self.options = options
         self.spent: dict[str | None, float] = {}
         self.late: dict[str, OutOfTime] = {}
-        self.found: dict[tuple[Any, ...], _SandboxedFunction | None] = {}
+        self.found: dict[_Key, _SandboxedFunction | Exception | None] = {}
         self.forget: list[int] = []
+        self.numbers = count()
         try:
             self.process = self._started()
         except Failure as failure:
@@ -67,6 +75,26 @@ class SandboxedSubject:
     def remarks(self) -> tuple[str, ...]:
         return tuple(map(str, self._asked("remarks", None)))
 
+    def answers(self, layer: Layer, precision: Precision, questions: Sequence[Question]) -> Iterator[Reply]:
+        """What becomes of each question, in their order; many are sent at once, and each call has its own time.
+
+        Where the process ends over one of them, the next is put to a new one.
+        """
+        left = deque(questions)
+        while left:
+            try:
+                self.revive()
+            except Failure as failure:
+                yield from (Reply(failure=failure) for _ in left)
+                return
+            asked = self._together(layer, precision, left)
+            replies = self._several(layer.name, [message for one in asked for message in one.messages])
+            for one in asked:
+                left.popleft()
+                yield one.reply(replies)
+                if not replies:
+                    break
+
     def close(self) -> None:
         """End its process; nothing of it is left."""
         self.process.close()
@@ -76,13 +104,31 @@ class SandboxedSubject:
 
         Raises: Failure, and what the adapters say of the subject.
         """
+        message.what["forget"] = self._forgotten()
+        return self._in_time(layer, lambda seconds: self.process.request(message, seconds))
+
+    def _several(self, layer: str, messages: Sequence[wire.Message]) -> deque[wire.Message | Exception]:
+        """The replies to requests that are sent as one; the last is a failure if the process ended over it."""
+        what = {"each": [(message.what, len(message.arrays)) for message in messages]}
+        together = wire.Message(what=what, arrays=[array for message in messages for array in message.arrays])
+        replies: deque[wire.Message | Exception] = deque()
+        exchange: Callable[[float], wire.Message] = lambda seconds: self.process.request(together, seconds)  # noqa: E731
+        while len(replies) < len(messages) and self.process.alive:
+            try:
+                replies.append(self._in_time(layer, exchange))
+            except (Failure, *REFUSALS) as error:
+                replies.append(error)
+            exchange = self.process.another
+        return replies
+
+    def _in_time(self, layer: str | None, exchange: Callable[[float], wire.Message]) -> wire.Message:
+        """A reply, had within the time of one call, and of what a layer and the whole subject have left."""
         if layer in self.late:
             raise self.late[layer]
         left = min(self.limits.row - self.spent.get(layer, 0.0), self.limits.subject - sum(self.spent.values()))
         began = time.monotonic()
-        message.what["forget"] = self._forgotten()
         try:
-            return _accepted(self.process.request(message, max(0.0, min(self.limits.call, left))))
+            return _accepted(exchange(max(0.0, min(self.limits.call, left))))
         except OutOfTime as late:
             if layer is not None:
                 self.late[layer] = late
@@ -120,15 +166,87 @@ class SandboxedSubject:
         self.revive()
         key = (which, layer.name, id(case), precision.name)
         if key not in self.found:
-            message = _about("function", layer, case, precision)
-            message.what["which"] = which
-            number = self.request(layer.name, message).what["function"]
-            self.found[key] = None if number is None else _SandboxedFunction(self, layer.name, number, case)
-        return self.found[key]
+            message = self._finding(key, layer, case, precision)
+            try:
+                self.heard(key, self.request(layer.name, message))
+            except (Failure, *REFUSALS) as error:
+                self.heard(key, error)
+        return self.known(key)
+
+    def _finding(self, key: _Key, layer: Layer, case: Case, precision: Precision) -> wire.Message:
+        """The request for a function, which is taken to be there until the reply says otherwise."""
+        self.found[key] = function = _SandboxedFunction(self, layer.name, next(self.numbers), case)
+        message = _about("function", layer, case, precision)
+        message.what.update(which=key[0], number=function.number)
+        return message
+
+    def heard(self, key: _Key, reply: wire.Message | Exception) -> None:
+        """Keep what was said of a function: that it is there, that it is not, or why it cannot be had."""
+        if isinstance(reply, Exception):
+            self.found[key] = reply
+        elif reply.what.get("there") is not True:
+            self.found[key] = None
+
+    def known(self, key: _Key) -> "_SandboxedFunction | None":
+        """What was said of it. Raises: what was refused."""
+        found = self.found[key]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _together(self, layer: Layer, precision: Precision, questions: Iterable[Question]) -> "list[_Asked]":
+        """The first of the questions, as many as may be sent at once."""
+        asked: list[_Asked] = []
+        for question in questions:
+            asked.append(self._asking(layer, precision, question))
+            if sum(len(message.arrays) for one in asked for message in one.messages) > TOGETHER:
+                break
+        return asked
+
+    def _asking(self, layer: Layer, precision: Precision, question: Question) -> "_Asked":
+        key = ("function", layer.name, id(question.case), precision.name)
+        messages = [] if key in self.found else [self._finding(key, layer, question.case, precision)]
+        asked = _Asked(self, key, messages, finds=bool(messages), pulls=len(question.douts))
+        if isinstance(function := self.found[key], _SandboxedFunction):
+            number = next(self.numbers) if question.douts else None
+            messages.append(function.calling(question.inputs, number))
+            if number is not None:
+                messages.append(_pulling(number, question.douts, once=True))
+        return asked
 
     def _forgotten(self) -> list[int]:
         now, self.forget = self.forget[:1000], self.forget[1000:]
         return now
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that was sent: the requests that it took. finds: whether the first is for the function itself.
+
+    pulls: how many cotangents are pulled back.
+    """
+
+    subject: SandboxedSubject
+    key: _Key
+    messages: list[wire.Message]
+    finds: bool
+    pulls: int
+
+    def reply(self, replies: deque[wire.Message | Exception]) -> Reply:
+        """What became of it, by the replies to its requests, which are taken from those to all."""
+        heard = [replies.popleft() for _ in self.messages if replies]
+        outs: Outputs | None = None
+        try:
+            if self.finds:
+                self.subject.heard(self.key, heard.pop(0))
+            if self.subject.known(self.key) is None:
+                raise ContractError("is no longer there")
+            outs = _by_name(_given(heard[0]))
+            return Reply(outs, _gradients(_given(heard[1]), self.pulls) if self.pulls else ())
+        except Unsupported as error:
+            return Reply(outs, failure=ContractError(str(error)))
+        except (Failure, ContractError) as error:
+            return Reply(outs, failure=error)
 
 
 class _SandboxedFunction:
@@ -139,13 +257,15 @@ class _SandboxedFunction:
         self.process = subject.process
 
     def __call__(self, **inputs: Array) -> tuple[Any, Pullback]:
-        what = {"do": "call", "function": self.number, "names": list(inputs)}
-        reply = self.request(wire.Message(what=what, arrays=list(inputs.values())))
-        number, outs = reply.what.get("pullback"), _by_name(reply)
-        if type(number) is not int or not outs:
-            raise Died("answered out of form")
-        pullback = _SandboxedPullback(self, number)
+        number = next(self.subject.numbers)
+        reply = self.request(self.calling(inputs, number))
+        outs, pullback = _by_name(reply), _SandboxedPullback(self, number)
         return (next(iter(outs.values())) if reply.what.get("lone") is True else outs), pullback
+
+    def calling(self, inputs: Inputs, number: int | None) -> wire.Message:
+        """The request for a call. number: of the pullback, which is kept; None if there will be no pull."""
+        what = {"do": "call", "function": self.number, "names": list(inputs), "number": number}
+        return wire.Message(what=what, arrays=list(inputs.values()))
 
     def turns(self, sets: Sequence[tuple[Inputs, Outputs]], order: Sequence[int]) -> Iterator[Answer]:
         """What each of many calls gave, forward and one cotangent back: of `sets`, in the order told.
@@ -193,11 +313,8 @@ class _SandboxedPullback:
         self.function, self.number = function, number
 
     def __call__(self, dout: Any) -> Gradients:
-        names = list(dout) if isinstance(dout, Mapping) else None
-        arrays = [dout] if names is None else list(dout.values())
-        what = {"do": "pull", "pullback": self.number, "names": names}
-        gradients = _by_name(self.function.request(wire.Message(what=what, arrays=arrays)))
-        return {name[1:]: gradient for name, gradient in gradients.items()}
+        (gradients,) = _gradients(self.function.request(_pulling(self.number, [named(dout)])), 1)
+        return gradients
 
     def __del__(self) -> None:
         if self.function.process is self.function.subject.process:
@@ -218,11 +335,37 @@ def _about(do: str, layer: Layer, case: Case, precision: Precision) -> wire.Mess
     return wire.Message(what=what, arrays=list(sample.values()))
 
 
+def _pulling(pullback: int, douts: Sequence[Outputs], *, once: bool = False) -> wire.Message:
+    """The request for the gradients of some cotangents, all of the same names."""
+    what = {"do": "pull", "pullback": pullback, "names": list(douts[0]), "once": once}
+    return wire.Message(what=what, arrays=[value for dout in douts for value in dout.values()])
+
+
+def _given(reply: wire.Message | Exception) -> wire.Message:
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
 def _by_name(reply: wire.Message) -> dict[str, Array]:
     names = reply.what.get("names")
-    if not isinstance(names, list) or len(names) != len(reply.arrays) or not all(type(n) is str for n in names):
+    if not names or not _strings(names) or len(names) != len(reply.arrays):
         raise Died("answered out of form")
     return dict(zip(names, reply.arrays, strict=True))
+
+
+def _gradients(reply: wire.Message, count: int) -> tuple[Gradients, ...]:
+    """For each of so many cotangents the gradients by the names of the inputs."""
+    names, arrays = reply.what.get("names"), iter(reply.arrays)
+    if not (isinstance(names, list) and len(names) == count and all(_strings(one) for one in names)):
+        raise Died("answered out of form")
+    if sum(map(len, names)) != len(reply.arrays):
+        raise Died("answered out of form")
+    return tuple({name[1:]: next(arrays) for name in one} for one in names)
+
+
+def _strings(names: object) -> bool:
+    return isinstance(names, list) and all(type(name) is str for name in names)
 
 
 def _in_turn(reply: wire.Message, *, pulled: bool) -> tuple[list[int], list[Answer]]:

@@ -153,10 +153,7 @@ def _by_slope(exam: Exam, trial: Trial, name: str, ours: Array, theirs: Array, c
     direction = (ours - theirs) / np.abs(ours - theirs).max()
     pulled = copy(trial)
     vars(pulled)["cotangents"] = (trial.cotangents[cotangent],)  # the one that differences pull back
-    measured = central_difference(trial.oracle, pulled, name, direction)
-    if measured is None:
-        return Verdict.SUSPECT, "who is out cannot be told by differences"
-    slope, allowed = measured
+    slope, allowed = central_difference(trial.oracle, pulled, name, direction)
     of_torch, of_jax = (float((gradient * direction).sum()) for gradient in (ours, theirs))
     right = [who for who, own in (("torch", of_torch), ("JAX", of_jax)) if abs(own - slope) <= allowed]
     said = (

@@ -158,9 +158,9 @@ class Tracer:
         )
         if self.subject.function(step.layer, step.case(), self.precision) is None:
             raise SubjectError(f"{self.subject.name} has no {step.layer.name}, which {self.net} needs")
-        found = {result.quantity: result for result in judge(exam, trial, "teacher-forced")}
+        found = {result.quantity: result for result in judge(exam, [trial], "teacher-forced")}
         if step.layer.kink and any(result.verdict is not Verdict.PASS for result in found.values()):
-            again = judge(replace(exam, results=[]), trial, "teacher-forced", corner=True)
+            again = judge(replace(exam, results=[]), [trial], "teacher-forced", corner=True)
             found |= {result.quantity: result for result in again if result.severity is Severity.CONVENTION}
         exam.results = list(found.values())
         for result in explained(exam):
