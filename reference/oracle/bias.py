@@ -35,18 +35,35 @@ def means(differences: Array, expected: Array, allowed: Array, precision: Precis
         "offset": np.full(finite.shape, 1 / max(1, finite.size)),
         "drift": np.sign(finite) / room / max(1, finite.size),
     }
-    with np.errstate(invalid="ignore"):  # beside infinities, which do not count
-        strayed = differences + expected
-    found = {
-        "scale": [regression_scale(run, expected) - 1 for run in strayed],
-        "offset": [_mean(e) for e in differences],
-        "drift": [drift(e, expected, allowed) for e in differences],
-    }
+    if np.isfinite(expected).all() and np.isfinite(differences).all():
+        found = _of_all(differences.reshape(len(differences), -1), expected.ravel(), room.ravel())
+    else:
+        with np.errstate(invalid="ignore"):  # beside infinities, which do not count
+            strayed = differences + expected
+        found = {
+            "scale": [regression_scale(one, expected) - 1 for one in strayed],
+            "offset": [_mean(e) for e in differences],
+            "drift": [drift(e, expected, allowed) for e in differences],
+        }
     stored = _stored(finite, weights, differences, precision)
     alike = math.sqrt(crowding(finite, precision.unit))
     factor = {name: 2 * precision.accumulate * float(np.abs(w * finite).sum()) for name, w in weights.items()}
     lost = {"scale": _underflow(expected, precision), "offset": 0.0, "drift": 0.0}
     return {name: alike * _bound(found[name]) + stored[name] + factor[name] + lost[name] for name in weights}
+
+
+def _of_all(differences: Array, expected: Array, room: Array) -> dict[str, list[float]]:
+    """The same for all runs at once, where everything is finite: (runs, elements), flat."""
+    if not expected.size:
+        return dict.fromkeys(("scale", "offset", "drift"), [0.0] * len(differences))
+    peak = np.abs(expected).max() or 1.0
+    e = expected / peak
+    squares = float((e * e).sum())
+    scales = ((differences + expected) / peak * e).sum(1) / squares - 1 if squares else np.zeros(len(differences))
+    with np.errstate(invalid="ignore", over="ignore"):
+        shares = np.sign(expected) * differences / room
+    shares = np.where(np.isfinite(shares), shares, 0.0)
+    return {"scale": scales.tolist(), "offset": differences.mean(1).tolist(), "drift": shares.mean(1).tolist()}
 
 
 def drift(errors: Array, expected: Array, allowed: Array) -> float:

@@ -238,14 +238,43 @@ def _tolerance(expected: Array, runs: list[Array], precision: Precision, roundin
         differences = np.stack([run - expected for run in runs])
     differences = np.where(np.isfinite(differences), differences, np.inf if differences.size else 0.0)
     sizes = np.where(np.isfinite(expected), np.abs(expected), 0.0)
-    floor = precision.unit * sizes + FLOOR * precision.accumulate * sizes.max(initial=0.0) + underflow(precision)
-    allowed = SLACK * np.abs(differences).max(axis=0) + floor
+    allowed = SLACK * np.abs(differences).max(axis=0) + _floor(sizes, precision)
     return Tolerance(
         allowed=allowed,
         ceiling=allowed * _ceiling(precision, rounding.longest_sum),
         **bias.means(differences, expected, allowed, precision),
         unmodelled=tuple(sorted(rounding.unmodelled)),
     )
+
+
+def least(truth: Answer, precision: Precision) -> tuple[dict[str, Tolerance], tuple[dict[str, Tolerance], ...]]:
+    """What is allowed at the least, whatever the expression: known without any disturbed run."""
+
+    def of(found: Mapping[str, Array]) -> dict[str, Tolerance]:
+        return {name: _least(expected, precision) for name, expected in found.items()}
+
+    return of(truth.outs), tuple(map(of, truth.grads))
+
+
+def _least(expected: Array, precision: Precision) -> Tolerance:
+    if expected.dtype.kind != "f":
+        return _exactly(expected)
+    sizes = np.where(np.isfinite(expected), np.abs(expected), 0.0)
+    floor, twice = _floor(sizes, precision), 2 * precision.accumulate
+    return Tolerance(
+        allowed=floor,
+        ceiling=floor,
+        scale=twice * bool(sizes.any()),
+        offset=twice * float(sizes.sum()) / max(1, sizes.size),
+        drift=0.0,
+    )
+
+
+def _floor(sizes: Array, precision: Precision) -> Array:
+    """The rounding of each element, and an accumulated one of the largest."""
+    most = sizes.max(initial=0.0)
+    floor: Array = precision.unit * sizes + FLOOR * precision.accumulate * most + underflow(precision)
+    return floor
 
 
 def _exactly(expected: Array) -> Tolerance:

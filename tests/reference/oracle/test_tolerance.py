@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from scratchproof.exam.compare import compare
-from scratchproof.oracle.tolerance import tolerances
+from scratchproof.oracle.tolerance import least, tolerances
 from scratchproof.vjp import PRECISIONS, answer, from_torch
 
 RNG = np.random.default_rng(0)
@@ -157,3 +157,20 @@ def test_one_element_of_a_long_sum_is_held_to_the_sum_it_is(expression, shapes):
     problem = posed(expression, shapes, "float32")
     assert units("out", problem) <= 256
     assert units("dw", problem) <= 64
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("expression", [torch.relu, torch.sum, torch.tanh, lambda x: x.softmax(0), lambda x: 0 * x])
+def test_what_is_allowed_at_the_least_is_allowed_whatever_is_derived(expression, precision):
+    inputs = PRECISIONS[precision].rounded({"x": RNG.standard_normal((5, 3))})
+    out = from_torch(expression)(**inputs)[0]
+    douts = [{"out": RNG.standard_normal(out.shape)}]
+    truth = answer(from_torch(expression), inputs, douts)
+    of_out, (of_dx,) = tolerances(expression, truth, inputs, douts, PRECISIONS[precision])
+    least_of_out, (least_of_dx,) = least(truth, PRECISIONS[precision])
+    for derived, floor in ((of_out["out"], least_of_out["out"]), (of_dx["x"], least_of_dx["x"])):
+        assert (floor.allowed <= derived.allowed).all()
+        assert (floor.ceiling <= derived.ceiling).all()
+        assert floor.scale <= derived.scale
+        assert floor.offset <= derived.offset
+        assert floor.drift <= derived.drift
