@@ -138,7 +138,7 @@ class Draw:
                     exam = Exam(subject=subject, layer=self.layer, precision=self.precision)
                     if subject.function(self.layer, trial.case, self.precision) is None:
                         continue
-                    for result in judge(exam, trial, "false alarms"):
+                    for result in judge(exam, [trial], "false alarms"):
                         compared += 1
                         if result.verdict is not Verdict.PASS:
                             told = f"{subject.name}: {self.distribution}, scale {self.scale:g}, seed {trial.seed}"

@@ -49,7 +49,7 @@ def _beside(trial: Trial, name: str, direction: Array) -> list[Inputs]:
 
 def _step(trial: Trial, name: str) -> float:
     size = max(1.0, float(np.abs(trial.inputs[name]).max(initial=0.0)))
-    return float(np.finfo(np.float64).eps) ** (1 / 3) * size
+    return float(np.cbrt(np.finfo(np.float64).eps)) * size
 
 
 def _differences(trial: Trial, name: str, values: Sequence[Outputs]) -> tuple[float, float]:
