@@ -68,7 +68,7 @@ def unlike(found: Array, due: Array) -> str:
 
 def _other_shape(found: Array, due: Array) -> str:
     """Kolmogorov and Smirnov: the largest distance between the two distributions, and what chance allows."""
-    points = np.concatenate([found, due])
+    points = np.sort(np.concatenate([found, due]))
     shares = [np.searchsorted(np.sort(x), points, side="right") / x.size for x in (found, due)]
     distance = float(np.abs(shares[0] - shares[1]).max())
     allowed = math.sqrt(-math.log(CHANCE / 2) / 2) * math.sqrt(2 / due.size)

@@ -1,9 +1,9 @@
 """Disturbed runs side by side: a pass has a lane for each of several runs, where torch can batch the expression.
 
 Each operation disturbs all lanes at once, each with noise of its own; only what no input reaches, a table of
-constants, errs alike in all lanes of a pass, so there are two passes. A pass costs little more than one run while
-arrays are small. Whatever cannot be batched (an operation that asks for values, or writes to what all lanes share),
-or is another algorithm in a batch, runs by itself.
+constants, errs alike in all lanes of a pass, so where there is any there are two passes. A pass costs little more than
+one run while arrays are small. Whatever cannot be batched (an operation that asks for values, or writes to what all
+lanes share), or is another algorithm in a batch, runs by itself.
 """
 
 import math
@@ -20,14 +20,15 @@ from torch import Tensor
 from torch._C import _functorch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from scratchproof.oracle.operations import name_of
+from scratchproof.oracle.operations import Kind, kind_of, name_of
 from scratchproof.oracle.rounding import Rounding, disturbing
 from scratchproof.vjp import Answer, Array, Expression, Inputs, Outputs, arithmetic, by_path, floating, pulled_back
 from scratchproof.vjp import same_draws as drawing_alike
 
 K = TypeVar("K")
 ELEMENTS = 2**20  # of all inputs in all lanes; beyond it a pass is slow for its size, not for its many calls
-PASSES = 2
+SMALL = 2**16  # likewise, up to which that is not yet so
+TRIED = 13  # lanes when it is found out what can be batched: a number by which sizes are seldom divided
 OTHERWISE = {"binary_cross_entropy_with_logits"}  # in a batch torch computes their gradients by another formula
 ALIKE = 2.0**-30  # how far an undisturbed lane may be from the truth, of its largest element
 
@@ -49,47 +50,58 @@ class Lanes(Generic[K]):
     def __call__(self) -> dict[K, Array]:
         return self.once()
 
+    @property
+    def elements(self) -> int:
+        return sum(map(math.prod, self.shapes))
+
     def disturbed(self, count: int, rounding: Rounding) -> list[dict[K, Array]] | None:
         """That many disturbed runs, or None where torch cannot batch them or batches something else."""
-        lanes = min(-(-count // PASSES), ELEMENTS // max(1, sum(map(math.prod, self.shapes))))
-        if lanes < 2:
+        most = ELEMENTS // max(1, self.elements)
+        if min(most, count) < 2:
             return None
         state = rounding.generator.get_state()
         try:
             with _quietly():
-                return list(self._passes(count, lanes, rounding)) if self._right() else None
+                passes = self._passes()
+                return list(self._runs(count, min(most, -(-count // passes)), rounding)) if passes else None
         except Exception:  # of whatever kind: run by itself, it raises again if the fault is the expression's own
             rounding.generator.set_state(state)
             return None
 
-    def _passes(self, count: int, lanes: int, rounding: Rounding) -> Iterator[dict[K, Array]]:
+    def _runs(self, count: int, lanes: int, rounding: Rounding) -> Iterator[dict[K, Array]]:
         for start in range(0, count, lanes):
             with disturbing(rounding):
                 runs = self.together(min(lanes, count - start))
             yield from runs
 
-    def _right(self) -> bool:
-        """Whether lanes that nobody disturbs compute the truth, and compute it as a single run does.
+    def _passes(self) -> int:
+        """In how many passes at least; in none, unless lanes that nobody disturbs compute the truth as one run does.
 
         It is asked once for an expression and its shapes.
         """
-        known = _RIGHT.setdefault(self.expression, {})
+        known = _PASSES.setdefault(self.expression, {})
         if self.shapes not in known:
-            with _Names() as names:
+            with _Watch() as alone:
                 self.once()
-            known[self.shapes] = not OTHERWISE & names.seen and all(_alike(r, self.truth) for r in self.together(2))
+            tried = TRIED if self.elements * TRIED <= min(SMALL, ELEMENTS) else 2
+            with _Watch(tried) as watch:
+                runs = self.together(tried)
+            right = not OTHERWISE & alone.seen and all(_alike(run, self.truth) for run in (runs[0], runs[-1]))
+            known[self.shapes] = (2 if watch.shared or tried == 2 else 1) if right else 0
         return known[self.shapes]
 
 
-_RIGHT: WeakKeyDictionary[Expression, dict[tuple[tuple[int, ...], ...], bool]] = WeakKeyDictionary()
+_PASSES: WeakKeyDictionary[Expression, dict[tuple[tuple[int, ...], ...], int]] = WeakKeyDictionary()
 
 
-class _Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within it, the names of torch's operations are kept."""
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within it, the names of torch's operations are kept, and whether any rounds what all of so many lanes share."""
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = 1) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.lanes = lanes
         self.seen: set[str] = set()
+        self.shared = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -97,7 +109,11 @@ class _Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.seen.add(name_of(func))
-        return func(*args, **(kwargs or {}))
+        out = func(*args, **(kwargs or {}))
+        if kind_of(func) is not Kind.EXACT:
+            results = out if isinstance(out, tuple | list) else [out]
+            self.shared |= any(isinstance(one, Tensor) and one.numel() % self.lanes > 0 for one in results)
+        return out
 
 
 def repeated(compute: Callable[[], dict[K, Array]], count: int, rounding: Rounding) -> list[dict[K, Array]]:

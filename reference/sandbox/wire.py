@@ -25,7 +25,7 @@ LARGEST_BODY = LARGEST
 MOST_ARRAYS = 256
 _FLOATS = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.clongdouble)
 _WHOLE = (np.bool, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
-DTYPES = {np.dtype(kind).str for kind in (*_FLOATS, *_WHOLE)}
+DTYPES = {np.dtype(kind).str: np.dtype(kind) for kind in (*_FLOATS, *_WHOLE)}
 
 
 class Malformed(Exception):
@@ -99,14 +99,16 @@ def _sound(forms: Any, length: int) -> list[_Form]:
 
 
 def _sound_form(form: Any) -> _Form:
-    if not isinstance(form, list) or len(form) != 4 or form[0] not in DTYPES or not isinstance(form[3], bool):
+    if not isinstance(form, list) or len(form) != 4:
         raise Malformed("no form of an array")
     dtype, shape, strides, writeable = form
+    if type(dtype) is not str or dtype not in DTYPES or not isinstance(writeable, bool):
+        raise Malformed("no form of an array")
     if not (
         _integers(shape) and _integers(strides) and len(shape) == len(strides) <= 32 and min(shape, default=0) >= 0
     ):
         raise Malformed("no shape of an array")
-    return _Form(np.dtype(dtype), tuple(shape), tuple(strides), writeable)
+    return _Form(DTYPES[dtype], tuple(shape), tuple(strides), writeable)
 
 
 def _integers(value: Any) -> bool:
@@ -124,8 +126,7 @@ def _arrays(forms: Sequence[_Form], body: bytearray) -> list[Array]:
 
 def _laid_out(values: Array, form: _Form) -> Array:
     """The values in memory of their own that lies as the sender's did."""
-    reach = sum((n - 1) * abs(step) for n, step in zip(form.shape, form.strides, strict=True)) + form.dtype.itemsize
-    if values.strides == form.strides or not values.size or reach > 64 * values.nbytes:
+    if values.strides == form.strides or not values.size or (reach := _reach(form)) > 64 * values.nbytes:
         array = values.copy()
     else:
         buffer = np.zeros(reach, np.uint8)
@@ -136,12 +137,19 @@ def _laid_out(values: Array, form: _Form) -> Array:
     return array
 
 
+def _reach(form: _Form) -> int:
+    """The bytes from the first element to the end of the last."""
+    return sum((n - 1) * abs(step) for n, step in zip(form.shape, form.strides, strict=True)) + form.dtype.itemsize
+
+
 def _native(array: Array) -> Array:
     array = np.asarray(array)
+    if array.dtype.str in DTYPES:
+        return array
     native = array.dtype.newbyteorder("=")
     if native.str not in DTYPES:
         raise Malformed(f"an array of {array.dtype} cannot be sent")
-    return array if array.dtype == native and array.dtype.isnative else array.astype(native)
+    return array.astype(native)
 
 
 def _read(channel: socket.socket, length: int, deadline: float | None) -> bytearray:

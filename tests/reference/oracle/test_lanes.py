@@ -47,7 +47,7 @@ BATCHED = {
 def test_a_pass_of_many_lanes_allows_what_single_runs_allow(name, monkeypatch):
     expression, inputs = BATCHED[name]
     together = measured(expression, inputs, **MANY)
-    assert set(lanes._RIGHT[expression].values()) == {True}
+    assert all(lanes._PASSES[expression].values())
     monkeypatch.setattr(lanes, "ELEMENTS", 0)
     alone = measured(expression, inputs, **MANY)
     for quantity, tolerance in alone.items():
@@ -98,15 +98,25 @@ def test_many_elements_take_several_passes(monkeypatch):
         truth=answer(from_torch(expression), inputs).outs,
         shapes=tuple(value.shape for value in inputs.values()),
     )
-    lanes._RIGHT.pop(expression, None)
+    lanes._PASSES.pop(expression, None)
     assert len(lanes.repeated(one, COUNT, Rounding(PRECISIONS["float32"]))) == COUNT
     assert passes == [2, 3, 3, 2]  # two that nobody disturbs, to see whether they are right
+
+
+TABLE = torch.arange(1.0, 10.0, dtype=torch.float64)
+IN_PASSES = {1: lambda x: (x / TABLE).softmax(1), 2: lambda x: x * TABLE.sqrt()}
+
+
+@pytest.mark.parametrize("passes", IN_PASSES)
+def test_what_all_lanes_of_a_pass_share_takes_a_second_pass(passes):
+    measured(IN_PASSES[passes], drawn((6, 9)))
+    assert set(lanes._PASSES[IN_PASSES[passes]].values()) == {passes}
 
 
 def test_random_draws_are_the_same_in_every_lane():
     expression, inputs = lambda x: F.dropout(x, 0.5), drawn((6, 9))
     allowed = measured(expression, inputs)["out"].allowed
-    assert set(lanes._RIGHT[expression].values()) == {True}
+    assert all(lanes._PASSES[expression].values())
     assert allowed.max() < np.abs(inputs["x0"]).min()  # another mask would move an element by all of its size
 
 

@@ -74,6 +74,7 @@ FORGED = {
     "no object": frame([1]),
     "no list of arrays": frame({"what": {}, "arrays": 3}),
     "objects": frame({"what": {}, "arrays": [form("|O")]}, bytes(8)),
+    "a list for a dtype": frame({"what": {}, "arrays": [form([])]}, bytes(8)),
     "a structure": frame({"what": {}, "arrays": [form("<f8,<f8")]}, bytes(16)),
     "a negative size": frame({"what": {}, "arrays": [form(shape=[-1])]}, bytes(8)),
     "a size that is none": frame({"what": {}, "arrays": [form(shape=[True])]}, bytes(8)),
