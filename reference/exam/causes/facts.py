@@ -220,7 +220,7 @@ class WhichSizes:
         began = time.monotonic()
         for trial in self.exam.drawn_once("sizes", lambda: trials_of(self.exam, shapes, drawn(shapes, 1, SHAPES))):
             assert isinstance(trial, RoughTrial)
-            results = [] if trial.leftovers else list(judge(self.exam, trial, "sizes"))
+            results = [] if trial.leftovers else list(judge(self.exam, [trial], "sizes"))
             if results and not any("AssertionError" in result.message for result in results):
                 yield Tried({**trial.sizes, **_of_output(trial)}, _wrong(results))
             if time.monotonic() - began > PATIENCE:
