@@ -236,7 +236,7 @@ def _reshaped(exam: Exam, trial: Trial, name: str) -> Result:
 
 def _probes(precision: Precision) -> dict[str, tuple[float, float]]:
     # Powers of two are exact but where a format has a short range: there what is small loses its digits.
-    powers = (20, -20) if precision.largest > 2.0**40 else (5,)
+    powers = (40, -40) if precision.largest > 2.0**80 else (5,)
     asked = {"the zero cotangent": (0.0, 0.0), "-2 times a cotangent": (-2.0, 0.0), "a sum of cotangents": (1.0, 1.0)}
     return asked | {f"2**{k} times a cotangent": (2.0**k, 0.0) for k in powers}
 

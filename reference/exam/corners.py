@@ -40,12 +40,38 @@ def sparse(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Ge
     return found
 
 
+def no_bias(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Every vector of parameters zero, as biases are before the first step."""
+    vectors = [name for name, value in inputs.items() if value.ndim == 1 and value.dtype.kind == "f"]
+    return inputs | {name: np.zeros_like(inputs[name]) for name in vectors if name not in (layer.data, *layer.constant)}
+
+
 def huge(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
     """Data around +-1e4, as logits after divergence have: exp overflows unless it is shifted.
 
     Less in a format whose largest number is not far beyond that.
     """
     return {**inputs, layer.data: min(1e4, precision.largest / 1000) * inputs[layer.data]}
+
+
+def mixed(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Numbers of every size at once in every input, from 1e-5 to 1e4: what is cut off anywhere shows.
+
+    Up to less in a format whose largest number is not far beyond that.
+    """
+    most = min(13.0, np.log2(precision.largest) / 2)
+    found = dict(inputs)
+    for name, value in inputs.items():
+        if value.dtype.kind == "f" and name not in layer.constant:
+            found[name] = value * 2 ** rng.uniform(-17, most, value.shape)
+    return found
+
+
+def sure(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Each row's own class far ahead: no margin is missed, and next to nothing is left for the others."""
+    x, labels = inputs[layer.data].copy(), next(v for v in inputs.values() if v.dtype.kind in "iu")
+    x[np.arange(len(x)), labels] += 20
+    return {**inputs, layer.data: x}
 
 
 def offset(layer: Layer, inputs: Inputs, precision: Precision, rng: np.random.Generator) -> Inputs:
@@ -153,8 +179,11 @@ CORNERS: dict[str, Corner] = {
     "zeros": Corner(inputs=zeros),
     "integers": Corner(inputs=integers),
     "sparse": Corner(inputs=sparse),
+    "no bias": Corner(inputs=no_bias),
     "huge": Corner(inputs=huge, overflows=True),
     "one huge row": Corner(inputs=one_huge_row, overflows=True),
+    "every size": Corner(inputs=mixed, overflows=True),
+    "sure": Corner(inputs=sure),
     "offset": Corner(inputs=offset),
     "tiny": Corner(inputs=tiny),
     "one row": Corner(inputs=one_row),

@@ -15,7 +15,10 @@ from scratchproof.signature import Signature
 from scratchproof.table.expressions import Sampler
 from scratchproof.vjp import Expression, Inputs
 
-ELEMENTWISE = ("zeros", "integers", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities")
+ELEMENTWISE = (
+    *("zeros", "integers", "sparse", "huge", "every size", "tiny"),
+    *("one row", "empty", "nonfinite", "nan and infinities"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

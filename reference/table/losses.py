@@ -20,7 +20,7 @@ from scratchproof.table.slips import losses
 _LABELS_BELOW = {"a negative label": label_negative, "a label too few": label_missing}
 _LABELS = {"a label as large as the number of classes": label_too_large, **_LABELS_BELOW}
 _NO_ROWS = {"no rows": lambda inputs: {name: value[:0] for name, value in inputs.items()}}
-_CORNERS = ("zeros", "integers", "huge", "one row", "nonfinite", "nan and infinities")
+_CORNERS = ("zeros", "integers", "huge", "every size", "one row", "nonfinite", "nan and infinities")
 _loss = partial(
     Layer,
     kind="loss",
@@ -48,7 +48,7 @@ LOSSES: tuple[Layer, ...] = (
     _loss(
         name="softmax_loss",
         torch=F.cross_entropy,
-        corners=(*_CORNERS[:3], "one huge row", *_CORNERS[3:]),
+        corners=(*_CORNERS[:3], "one huge row", "sure", *_CORNERS[3:]),
         conventions={losses.LOG_OF_QUOTIENT: losses.log_of_quotient},
         careless=losses.SHIFTED_ALIKE,
         slips=losses.SOFTMAX,
@@ -62,6 +62,7 @@ LOSSES: tuple[Layer, ...] = (
         torch=nets.svm,
         cases=(Case(name="x (N, C)", inputs=scores_and_labels(7, 5)),),
         batched=("x", "y"),
+        corners=(*_CORNERS[:3], "sure", *_CORNERS[3:]),
         kink="a margin of exactly 0 passes no gradient, as torch.relu has it",
         slips=losses.SVM,
         shapes=_SCORES,
@@ -99,6 +100,6 @@ LOSSES: tuple[Layer, ...] = (
             },
         ),
         analytic=True,
-        corners=("zeros", "one row"),
+        corners=("zeros", "huge", "every size", "one row"),
     ),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch.nn import functional as F
 
 from scratchproof.table.expressions import avg_pool_by_integral, max_pool_all_ties, normal, pooling, windows_leave
-from scratchproof.table.layer import Case, Layer, Shapes
+from scratchproof.table.layer import ELEMENTWISE, Case, Layer, Shapes
 from scratchproof.table.slips import windows
 
 _POOL_CASES = (
@@ -40,6 +40,7 @@ _GEOMETRY: dict[str, Callable[..., bool]] = {
     "N = C": lambda N, C, **_: N == C > 1,
     "one of everything": lambda N, C, H, W, **_: N == C == H == W == 1,
     "many images": lambda N, **_: N >= 20,
+    "many channels": lambda C, **_: C > 32,
     "stride beyond the kernel": lambda KH, KW, stride, OH, OW, **_: stride > max(KH, KW) and min(OH, OW) > 1,
     "windows overlap downwards alone": lambda KH, KW, stride, OH, **_: KH > stride >= KW and OH > 1,
     "windows overlap sideways alone": lambda KH, KW, stride, OW, **_: KW > stride >= KH and OW > 1,
@@ -59,7 +60,7 @@ _PADDED: dict[str, Callable[..., bool]] = {
     "C = F": lambda C, F, KH, KW, **_: C == F > 1 and C not in (KH, KW),
     "N = F": lambda N, F, C, **_: N == F > 1 and C != F,
     "one filter": lambda F, C, **_: F == 1 < C,
-    "many filters": lambda F, **_: F > 8,
+    "many filters": lambda F, **_: F > 32,
 }
 
 
@@ -77,7 +78,7 @@ def _with_output(told: Callable[..., bool]) -> Callable[..., bool]:
 _PIXELS = (1, 2, 3, 4, 5, 6, 7, 9)
 _WINDOW = {"H": _PIXELS, "W": _PIXELS, "KH": (1, 2, 3, 4, 5), "KW": (1, 2, 3, 4, 5), "stride": (1, 2, 3, 4)}
 _CONV_SHAPES = Shapes(
-    letters={"N": (1, 2, 3, 20), "C": (1, 2, 3, 4), "F": (1, 2, 3, 5, 9), **_WINDOW, "pad": (0, 1, 2, 3, 4)},
+    letters={"N": (1, 2, 3, 20), "C": (1, 2, 3, 4, 40), "F": (1, 2, 3, 5, 40), **_WINDOW, "pad": (0, 1, 2, 3, 4)},
     inputs=lambda N, C, F, H, W, KH, KW, **_: normal(x=(N, C, H, W), w=(F, C, KH, KW), b=(F,)),
     options=lambda stride, pad, **_: {"stride": stride, "pad": pad},
     legal=lambda N, C, H, W, KH, KW, pad, **_: (
@@ -86,7 +87,7 @@ _CONV_SHAPES = Shapes(
     notable={name: _with_output(told) for name, told in (_GEOMETRY | _PADDED).items()},
 )
 _POOL_SHAPES = Shapes(
-    letters={"N": (1, 2, 3, 20), "C": (1, 2, 3, 4), **_WINDOW},
+    letters={"N": (1, 2, 3, 20), "C": (1, 2, 3, 4, 40), **_WINDOW},
     inputs=lambda N, C, H, W, **_: normal(x=(N, C, H, W)),
     options=lambda KH, KW, stride, **_: {"pool_height": KH, "pool_width": KW, "stride": stride},
     legal=lambda N, C, H, W, KH, KW, **_: KH <= H and KW <= W and N * C * H * W <= 2000,
@@ -121,7 +122,7 @@ WINDOWS: tuple[Layer, ...] = (
             ),
         ),
         analytic=True,
-        corners=("zeros", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        corners=("zeros", "no bias", *ELEMENTWISE[2:]),
         shapes=_CONV_SHAPES,
         slips=windows.CONV,
         errors={"w for another number of channels": lambda inputs: {**inputs, "w": inputs["w"][:, :-1]}},
@@ -158,7 +159,7 @@ WINDOWS: tuple[Layer, ...] = (
         shapes=_POOL_SHAPES,
         kink="of equal maxima the first in the window gets the gradient, as torch has it",
         careless={windows.ALL_TIES: max_pool_all_ties},
-        corners=("zeros", "integers", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        corners=ELEMENTWISE,
         slips=windows.MAX_POOL,
     ),
     Layer(
@@ -173,7 +174,7 @@ WINDOWS: tuple[Layer, ...] = (
         shapes=_POOL_SHAPES,
         slips=windows.AVG_POOL,
         analytic=True,
-        corners=("zeros", "sparse", "huge", "tiny", "one row", "empty", "nonfinite", "nan and infinities"),
+        corners=("zeros", *ELEMENTWISE[2:]),
     ),
     Layer(
         name="conv.need_dx",
