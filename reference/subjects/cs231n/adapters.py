@@ -3,6 +3,7 @@
 import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -232,7 +233,8 @@ def running(asked: Asked, forward: Callable[..., Any], _: Any) -> Function:
         *given, mean, var = inputs.values()
         options = {"mode": "train", **asked.case.options}
         if not mean.any() and not var.any():  # as a net begins: with nothing in its bn_param
-            _trained(forward, [value.copy() for value in given], dict(options))
+            with suppress(KeyError):  # whose net puts them there before
+                _trained(forward, [value.copy() for value in given], dict(options))
         # Copies, which an author may bring up to date where they lie.
         kept = _trained(forward, given, {**options, "running_mean": mean.copy(), "running_var": var.copy()})
         return np.stack([_like(array(kept[name], name), mean, name) for name in STATISTICS]), lambda dout: {}

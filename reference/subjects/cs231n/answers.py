@@ -65,7 +65,9 @@ def _never_set(error: Exception) -> str:
     *_, (frame, line) = traceback.walk_tb(error.__traceback__)
     text = linecache.getline(frame.f_code.co_filename, line)
     asked = re.findall(rf"\b(\w+)\s*\.\s*{re.escape(error.name)}\b", text)
-    return next((name for name in asked if name in frame.f_locals and frame.f_locals[name] is None), "")
+    given = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    own = {name: value for name, value in frame.f_locals.items() if name not in given}
+    return next((name for name in asked if name in own and own[name] is None), "")
 
 
 def _is_stub(error: Exception) -> bool:

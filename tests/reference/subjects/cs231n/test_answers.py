@@ -30,6 +30,7 @@ def test_a_python_float_has_no_precision_to_lose_and_numpys_has():
         "assert(0)",
         "raise Exception('not implemented yet')",
         "raise ValueError('TODO')",
+        "out = None; out = out.astype(float)",
     ],
 )
 def test_what_says_that_nothing_is_written_is_believed(line):
@@ -37,6 +38,13 @@ def test_what_says_that_nothing_is_written_is_believed(line):
     Source(f"def f():\n    {line}\n", "layers.py").run(namespace)
     with pytest.raises(Unimplemented, match="it is not written yet"), told("forward"):
         namespace["f"]()
+
+
+def test_a_none_that_was_handed_in_is_no_sign_of_a_stub():
+    namespace = {}
+    Source("def f(cache):\n    return cache.shape\n", "layers.py").run(namespace)
+    with pytest.raises(AttributeError), told("backward"):
+        namespace["f"](None)
 
 
 @pytest.mark.parametrize("line", ["assert 1 == 2", "raise ValueError('shapes')", "raise KeyError('todo')", "1 / 0"])
