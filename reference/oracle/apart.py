@@ -223,14 +223,25 @@ def _of_channels(value: Tensor, like: Tensor) -> Tensor:
     return value.reshape(-1, *[1] * (like.ndim - 2))
 
 
+def _averaged(running: Tensor, value: Tensor, momentum: float) -> None:
+    """Torch rounds both shares to the format of the running value, which errs by them as a whole."""
+    one = running.new_ones(())
+    running.copy_((one * momentum) * value + (one * (1 - momentum)) * running)
+
+
 def _batch_norm(
     x: Tensor, w: Tensor | None, b: Tensor | None, mean: Any, var: Any, training: bool, momentum: float, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    if training == (mean is not None):
+    if not training and mean is None:
         return _torchs("native_batch_norm", x, w, b, mean, var, training, momentum, eps)  # type: ignore[no-any-return]
     if training:
         axes = [0, *range(2, x.ndim)]
-        mean, rstd = x.mean(axes), torch.rsqrt(x.var(axes, correction=0) + eps)
+        of_mean, of_var = x.mean(axes), x.var(axes, correction=0)
+        if mean is not None:
+            count = x.numel() // max(1, len(of_mean))
+            _averaged(mean, of_mean, momentum)
+            _averaged(var, of_var * (count / max(1, count - 1)), momentum)
+        mean, rstd = of_mean, torch.rsqrt(of_var + eps)
     else:
         rstd = torch.rsqrt(var + eps)
     out = (x - _of_channels(mean, x)) * _of_channels(rstd, x)

@@ -8,9 +8,10 @@ import numpy as np
 from scratchproof.exam.compare import Comparison, compare
 from scratchproof.oracle.rounding import Rounding
 from scratchproof.oracle.tolerance import REPEATS, Tolerance, disturbed, within
-from scratchproof.tracing.sides import Run, Values
+from scratchproof.tracing.sides import SAMPLED, Run, Values
 from scratchproof.vjp import Array, Precision
 
+ELEMENTS, FEWEST = 2**20, 2**8
 NOTHING = np.zeros(())
 EXACTLY = Tolerance(allowed=NOTHING, ceiling=NOTHING, scale=0.0, offset=0.0)
 ANYTHING = Tolerance(allowed=NOTHING + np.inf, ceiling=NOTHING + np.inf, scale=np.inf, offset=np.inf)
@@ -20,7 +21,8 @@ ANYTHING = Tolerance(allowed=NOTHING + np.inf, ceiling=NOTHING + np.inf, scale=n
 class Free:
     """What a truth computes in one run, and its disturbed runs so far.
 
-    again: one run more. precision: the candidates'. computes: what they compute in.
+    again: one run more. precision: the candidates'. computes: what they compute in. elements: of all values of a run
+    together: where there are more, fewer of each stand for all.
     """
 
     truth: Run
@@ -28,15 +30,21 @@ class Free:
     precision: Precision
     computes: Precision
     seed: int
+    elements: int = ELEMENTS
+    _most: int = field(init=False)
     _rounding: Rounding = field(init=False)
     _runs: list[tuple[set[str], list[Values]]] = field(init=False, default_factory=list)
     _found: dict[tuple[str, int], Tolerance] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rounding = Rounding(self.computes, self.seed)
+        count = sum(value.size for value in {id(v): v for v in self.truth.values.values()}.values())
+        self._most = max(FEWEST, SAMPLED * self.elements // max(count, self.elements))
+        self.truth = self.truth.thinned(self._most)
 
     def compared(self, found: Run, repeats: int = REPEATS, names: Iterable[str] | None = None) -> dict[str, Comparison]:
         """What was found, all of it or some names, beside the truth. repeats: from how many disturbed runs."""
+        found = found.thinned(self._most)
         same, known = self.truth.same, dict[tuple[str, int], Comparison]()
         wanted = [n for n in (self.truth.values if names is None else names) if n in found.values]
         self._derive(repeats, {same[n] for n in wanted})
@@ -74,7 +82,7 @@ class Free:
         self._found |= {(n, count): ANYTHING for n in routed} | {(n, count): EXACTLY for n in exact}
 
     def _again(self) -> Values:
-        return self.again().values
+        return self.again().thinned(self._most).values
 
 
 def _elsewhere(expected: Array, disturbed: Array | None) -> bool:

@@ -9,7 +9,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import IO, Any
 
@@ -37,6 +37,11 @@ class Run:
     values: Values
     shapes: dict[str, tuple[int, ...]]
     same: dict[str, str]
+
+    def thinned(self, most: int) -> "Run":
+        """The run with that many elements of each value at most, the same ones of like values."""
+        thin = {id(value): _thin(value, most) for value in self.values.values()}
+        return replace(self, values={name: thin[id(value)] for name, value in self.values.items()})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -242,7 +247,7 @@ def sample(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     if tensor.numel() <= SAMPLED or not tensor.is_floating_point():
         return tensor.clone()
-    found = tensor.reshape(-1)[_places(tensor.numel()).to(tensor.device)]
+    found = tensor.reshape(-1)[torch.from_numpy(_places(tensor.numel(), SAMPLED)).to(tensor.device)]
     found.whole = tuple(tensor.shape)  # type: ignore[attr-defined]
     return found
 
@@ -253,10 +258,13 @@ def shape_of(tensor: Tensor) -> tuple[int, ...]:
     return shape
 
 
+def _thin(value: Array, most: int) -> Array:
+    return value if value.size <= most or value.dtype.kind != "f" else value.reshape(-1)[_places(value.size, most)]
+
+
 @cache
-def _places(count: int) -> Tensor:
-    chosen = np.random.default_rng(count).choice(count, SAMPLED, replace=False)
-    return torch.from_numpy(np.sort(chosen))
+def _places(count: int, most: int) -> Array:
+    return np.sort(np.random.default_rng(count).choice(count, most, replace=False))
 
 
 def carry(truth: nn.Module, candidate: nn.Module, pairs: Mapping[str, str]) -> dict[str, str]:

@@ -84,3 +84,9 @@ def test_what_is_hardly_beyond_its_allowance_is_held_to_more_runs():
     assert beside.trace(candidate).passed
     candidate[2].by = float(3 * many[place])
     assert beside.trace(candidate).culprit == "2"
+
+
+def test_a_running_variance_whose_shares_are_rounded_is_no_alarm():
+    """In bfloat16 torch's batch norm keeps 0.8984 of what was, where 0.9 is due: all channels err alike."""
+    images = torch.randn(4, 1024, 1, 1, generator=torch.Generator().manual_seed(0))
+    assert trace(nn.BatchNorm2d(1024), inputs=images, precision="bfloat16").passed

@@ -1,11 +1,14 @@
 """Free-running: more runs allow no less; what rounding itself may route elsewhere is not held to one way."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from scratchproof import trace
 from scratchproof.tracing.beside import Beside
+from scratchproof.tracing.free import Free
 from scratchproof.vjp import PRECISIONS
 
 
@@ -44,6 +47,19 @@ def test_another_shape_is_a_problem():
     compared = there.free.compared(other.run)
     assert compared["0\0out"].problem == "shape"
     assert compared["0\0dweight"].problem == "value"
+
+
+def test_where_there_is_much_fewer_elements_of_each_stand_for_all():
+    right, wrong = net(), net()
+    wrong[1] = nn.Softsign()
+    there, here = beside(right, x(300)), beside(wrong, x(300))
+    few = Free(truth=there.run, again=there.free.again, precision=there.precision, computes=there.computes, seed=0)
+    thin = replace(few, elements=100)
+    assert few.truth.values["0\0out"].shape == (300, 5)
+    assert thin.truth.values["0\0out"].shape == (256,)
+    assert not any(c.problem for c in thin.compared(there.run).values())
+    assert thin.compared(here.run)["1\0out"].problem == "value"
+    assert thin.truth.values["0\0out"] is thin.truth.values["1\0in"]
 
 
 class Routed(nn.Module):
