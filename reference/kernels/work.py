@@ -13,6 +13,7 @@ from scratchproof.oracle.operations import SUMS, name_of
 
 BUDGET = 2**14  # elements of all results of one call forward; a product or sum of 256 terms counts as one more
 PATIENCE = (1, 4, 12, 32)  # times as much, where a problem does not go below
+MOST = float(PATIENCE[-1] * BUDGET)
 Way = tuple[int, bool]
 WAYS: tuple[Way, ...] = (
     *((least, True) for least in (LEAST, 8, 6, 4)),
@@ -44,15 +45,21 @@ class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-def work_of(setting: Setting, seed: int = 0) -> float:
-    """The work of one call. Raises: whatever the reference raises at these sizes."""
+def work_of(setting: Setting, seed: int = 0, enough: float = math.inf) -> float:
+    """The work of one call, which is not made where its inputs alone are more than `enough`: then how many they are.
+
+    Raises: whatever the reference raises at these sizes.
+    """
     args = setting.draw(seed)
     leaves, filled = named_arguments(setting.model, args)
     tensors = [*leaves.values(), *setting.state.values()]
+    held = float(sum(t.numel() for t in tensors))
+    if held > enough:
+        return held
     tensors = [t.double() if t.is_floating_point() else t for t in tensors]
     with _Counted() as counted, torch.no_grad():
         expression(setting, filled, torch.float64)(*tensors)
-    return max(float(counted.work), float(sum(t.numel() for t in tensors)))
+    return max(float(counted.work), held)
 
 
 def scaled(problem: Problem, scale: int | str, seed: int) -> tuple[Setting, int]:
@@ -106,9 +113,11 @@ def _running(problem: Problem, factor: int, way: Way, seed: int, known: Known) -
 def _tried(problem: Problem, sizes: dict[int, int], seed: int) -> tuple[Setting, float] | None:
     try:
         setting = problem.at(sizes, seed)
-        work = work_of(setting, seed)
+        work = work_of(setting, seed, MOST)
     except Exception:  # of whatever kind: these sizes do not go together
         return None
+    if work > MOST:
+        work *= MOST  # it may not have been run: any other that was comes before
     return (setting, work) if math.isfinite(work) else None
 
 

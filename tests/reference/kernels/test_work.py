@@ -63,3 +63,10 @@ def get_inputs():
     setting, _ = scaled(from_file(str(tmp_path / "p.py")), "auto", 0)
     assert work_of(setting) <= BUDGET
     assert min(setting.draw(0)[0].shape) > 1
+
+
+def test_inputs_that_are_too_many_alone_are_not_tried(tmp_path):
+    setting = problem(tmp_path, "40, 50, 60").at({}, 0)
+    held = 40 * 50 + 50 * 60
+    assert work_of(setting, 0, held - 1) == held
+    assert work_of(setting, 0, held) == work_of(setting) > held
