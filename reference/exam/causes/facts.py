@@ -35,7 +35,7 @@ def facts(found: Sequence[Item], outputs: Sequence[Item]) -> str:
     item = next((item for item in found if item.wrong), None)
     if item is None:
         return ""
-    told = next(_told(item), "")
+    told = "it is the same whatever dout is: dout takes no part" if _deaf(found) else next(_told(item), "")
     if item.place[0].startswith("d") and any(one.wrong and one.trial is item.trial for one in outputs):
         told = (
             f"{told}; the output is wrong already, and this may follow from it"
@@ -43,6 +43,19 @@ def facts(found: Sequence[Item], outputs: Sequence[Item]) -> str:
             else ("the output is wrong already, and this may follow from it")
         )
     return KNOWN + told if told else ""
+
+
+def _deaf(found: Sequence[Item]) -> bool:
+    """Whether a gradient is the same for two cotangents for which it should differ."""
+    first, *others = found
+    return any(
+        one.trial is first.trial
+        and one.place != first.place
+        and first.actual.any()
+        and np.array_equal(one.actual, first.actual)
+        and not np.array_equal(one.expected, first.expected)
+        for one in others
+    )
 
 
 def _told(item: Item) -> Iterator[str]:
