@@ -63,7 +63,11 @@ EQUIVALENT = (
     Equivalent("conv: _expand_width", "windows.start]", "bound of", _FILLED),
     Equivalent("conv: _conv_dx", "if filters else 0", "0 becomes", "without filters there is nothing to add"),
     Equivalent("conv: _conv_dx", "first < last", "< becomes <=", "a product of no rows adds zeros"),
+    Equivalent(
+        "_buffers: Room", "", "", "memory that is kept: fused steps alone take it, and its own tests are for that"
+    ),
     Equivalent("conv: ", "products_in_parts(", "becomes", _SHARED),
+    Equivalent("conv: the module", "PIECES", "becomes", _MEMORY),
     Equivalent("pooling: the module", "_BITS", "becomes", "the definition is taken instead"),
     Equivalent("pooling: backward_in", "integer is None", "", "the definition is taken instead"),
     Equivalent("pooling: backward_in", "np.isnan(best", "negated|minus", "the definition is taken instead"),

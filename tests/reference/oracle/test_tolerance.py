@@ -56,6 +56,16 @@ def test_random_draws_are_the_same_in_every_run():
     assert judged(2 - right, dropped, x) == "value"
 
 
+@pytest.mark.parametrize("seed", [15, 34])
+def test_the_variance_of_sparse_data_summed_row_by_row_is_right(seed):
+    """Nine tenths of its terms are the mean's square, and all of them are rounded to the same side."""
+    rng = np.random.default_rng(seed)
+    x = np.where(rng.random((300, 3)) < 0.9, 0.0, rng.standard_normal((300, 3))).astype(np.float32)
+    given = {"expression": lambda x: x.var(0), "inputs": {"x": x.astype(np.float64)}, "precision": "float32"}
+    assert judged(x.var(0, ddof=1), **given) is None
+    assert judged(x.var(0), **given) is not None
+
+
 def found(function, precision, inputs, cotangents):
     """What a torch function gives in a precision: its output and each gradient, by name."""
     given = answer(from_torch(function, PRECISIONS[precision]), inputs, cotangents)
