@@ -68,6 +68,8 @@ EQUIVALENT = (
     ),
     Equivalent("conv: ", "products_in_parts(", "becomes", _SHARED),
     Equivalent("conv: the module", "PIECES", "becomes", _MEMORY),
+    Equivalent("conv: _sums_of_rows", "together = ", "// becomes", _MEMORY),
+    Equivalent("conv: _sums_of_rows", "windows[0].shape[0]", "0 becomes -1", "all windows are of one shape"),
     Equivalent("pooling: the module", "_BITS", "becomes", "the definition is taken instead"),
     Equivalent("pooling: backward_in", "integer is None", "", "the definition is taken instead"),
     Equivalent("pooling: backward_in", "np.isnan(best", "negated|minus", "the definition is taken instead"),

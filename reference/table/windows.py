@@ -61,6 +61,7 @@ _PADDED: dict[str, Callable[..., bool]] = {
     "N = F": lambda N, F, C, **_: N == F > 1 and C != F,
     "one filter": lambda F, C, **_: F == 1 < C,
     "many filters": lambda F, **_: F > 32,
+    "more than sixteen rows": lambda OH, F, C, KW, **_: OH > 16 and F >= C * KW,
 }
 
 
@@ -78,7 +79,14 @@ def _with_output(told: Callable[..., bool]) -> Callable[..., bool]:
 _PIXELS = (1, 2, 3, 4, 5, 6, 7, 9)
 _WINDOW = {"H": _PIXELS, "W": _PIXELS, "KH": (1, 2, 3, 4, 5), "KW": (1, 2, 3, 4, 5), "stride": (1, 2, 3, 4)}
 _CONV_SHAPES = Shapes(
-    letters={"N": (1, 2, 3, 20), "C": (1, 2, 3, 4, 40), "F": (1, 2, 3, 5, 40), **_WINDOW, "pad": (0, 1, 2, 3, 4)},
+    letters={
+        "N": (1, 2, 3, 20),
+        "C": (1, 2, 3, 4, 40),
+        "F": (1, 2, 3, 5, 40),
+        **_WINDOW,
+        "H": (*_PIXELS, 20),
+        "pad": (0, 1, 2, 3, 4),
+    },
     inputs=lambda N, C, F, H, W, KH, KW, **_: normal(x=(N, C, H, W), w=(F, C, KH, KW), b=(F,)),
     options=lambda stride, pad, **_: {"stride": stride, "pad": pad},
     legal=lambda N, C, H, W, KH, KW, pad, **_: (
