@@ -240,7 +240,7 @@ class Sitting:
             self.one(replace(quiet, name="inputs changed in place"), model, into=plain.number)
             few = replace(quiet, name="two numbers changed in place", inputs=asks.exchanged(quiet.inputs))
             self.one(few, model, into=plain.number)
-            near = asks.nudged(quiet.inputs, self.grid)
+            near = asks.nudged(few.inputs, self.grid)
             self.one(replace(quiet, name="changed by a little in place", inputs=near), model, into=plain.number)
         self._other_parameters(quiet, model)
         self._other_buffers(quiet, model)
