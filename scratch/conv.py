@@ -186,7 +186,9 @@ def _sums_of_rows(dout: Array, windows: list[Array]) -> list[tuple[Array, Array]
     How many rows go together hangs on the shapes alone, and so do the bits of the sum.
     """
     ones = np.ones(dout.shape[2], dout.dtype)
-    together = -(-len(windows) // PIECES)
+    of_piece = windows[0].shape[0] * dout.shape[1]
+    pieces_at_most = max(1, min(PIECES, dout.size // max(of_piece, 1)))  # all their sums fit into dout's size
+    together = -(-len(windows) // pieces_at_most)
     pieces = [slice(first, first + together) for first in range(0, len(windows), together)]
 
     def add_up(part: slice) -> list[tuple[Array, Array]]:

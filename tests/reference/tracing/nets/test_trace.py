@@ -82,8 +82,8 @@ def test_a_tied_window_may_share_its_gradient_out_and_no_more(share, passes, tmp
     path.write_text(f"import numpy as np\n{SCRATCH}\n{TIES.format(share)}")
     found = trace.trace("convnet", str(path), tied_images())
     lines = {line.path: line for line in found.lines}
-    assert lines["pool1.dx"].forced.verdict == ("PASS" if passes else "FAIL")
-    assert lines["pool1.dx"].forced.severity == ("convention" if passes else "value")
+    assert lines["pool1.dx"].forced.verdict == ("PASS" if passes else "SUSPECT")
+    assert lines["pool1.dx"].forced.severity == ("convention" if passes else "precision")
     assert found.passed is passes
 
 
