@@ -21,7 +21,7 @@ import numpy as np
 
 from . import conv, pooling
 from ._buffers import Room
-from ._threads import own_threads, products_in_parts
+from ._threads import own_threads
 from ._types import Array
 from ._validate import quiet_nonfinite, require_labels, require_rows
 from ._windows import images_first, rows_first
@@ -68,12 +68,8 @@ class FusedTwoLayerNet:
         X (N, ...) of the net's dtype, y (N,) integer labels. A loss that is not finite changes nothing.
         Raises: ValueError if X or y do not fit.
         """
-        X = _rows(X, self._layers.inputs, self._net.dtype)
-        with own_threads():
-            return self._step(X, y, float(learning_rate))
-
-    def _step(self, X: Array, y: Array, rate: float) -> float:
         net, layers = self._net, self._layers
+        X, rate = _rows(X, layers.inputs, net.dtype), float(learning_rate)
         loss, move = layers.loss(X, y, rate)
         loss += net.reg / 2 * layers.squares
         if math.isfinite(loss):
@@ -106,7 +102,7 @@ class FusedConvNet:
         X (N, C, H, W) of the net's dtype, y (N,) integer labels. A loss that is not finite changes nothing.
         Raises: ValueError if X or y do not fit.
         """
-        with own_threads():
+        with own_threads():  # a small product has no use for more, and BLAS's would be in the way of the sweeps
             return self._step(X, y, float(learning_rate))
 
     def _step(self, X: Array, y: Array, rate: float) -> float:
@@ -184,7 +180,7 @@ class _TwoLayers:
         if len(x) != len(self._h):
             self._make_room(len(x))
         W1, W2, h, scores = self._W1, self._W2, self._h, self._scores
-        _product(x, W1.v, h)
+        np.matmul(x, W1.v, out=h)
         h += self._b1 / W1.scale
         np.maximum(h, 0, out=h)
         np.matmul(W2.v.T, h.T, out=scores)
@@ -201,7 +197,7 @@ class _TwoLayers:
         np.matmul((move * W2.scale).T, W2.v.T, out=dh)
         np.multiply(dh, h > 0, out=dh)
         if dx is not None:
-            _product(W1.v * W1.scale, dh.T, dx.T)
+            np.matmul(dh * W1.scale, W1.v.T, out=dx)
         self._b2 += move @ self._ones  # as a product a sum takes a third of the time
         self._b1 += self._ones @ dh
         move *= W1.scale  # h is kept divided by it
@@ -216,7 +212,7 @@ class _TwoLayers:
 
 def _softmax_in_place(scores: Array, y: Array, rate: float) -> float:
     """`softmax_loss` of scores (C, N), which -rate times their gradient overwrites. Returns the mean loss."""
-    flat, own = scores.reshape(-1), y * len(y) + np.arange(len(y))
+    flat, own = scores.reshape(-1), y.astype(np.intp) * len(y) + np.arange(len(y))
     scores -= scores.max(axis=0)
     right = flat[own]
     np.exp(scores, out=scores)
@@ -241,8 +237,8 @@ class _Weights:
         self._lying = self.v.T if turned else self.v  # the same memory, its rows contiguous
         self._turned = turned
         # turned, every block would have BLAS pack all of X again: one block
-        self._rows = max(len(w.T), 1) if turned else max(1, BLOCK // max(w[:1].nbytes, 1))
-        self._blocks: dict[int, Array] = {}  # a part's own, by where it starts
+        rows = len(w.T) if turned else max(1, BLOCK // max(w[:1].nbytes, 1))
+        self._block = np.empty((min(rows, len(self._lying)), self._lying.shape[1]), w.dtype)
         self._v_squares = float(np.vdot(w, w))
 
     @property
@@ -258,22 +254,11 @@ class _Weights:
         if self.scale != 1:
             b *= 1 / self.scale
         left, right = (b.T, a.T) if self._turned else (a, b)
-        starts = range(0, len(self._lying), self._rows)
-
-        def move(part: slice) -> list[float]:
-            if part.start not in self._blocks:
-                self._blocks[part.start] = np.empty_like(self._lying[: self._rows])
-            block = self._blocks[part.start]
-            return [self._moved(slice(start, start + self._rows), left, right, block) for start in starts[part]]
-
-        parts = products_in_parts(move, len(starts), left.size * right.shape[1])
-        self._v_squares = sum(sum(squares) for squares in parts)
-
-    def _moved(self, block: slice, left: Array, right: Array, room: Array) -> float:
-        """Add left @ right to a block of rows; the sum of their squares afterwards."""
-        rows = self._lying[block]
-        rows += np.matmul(left[block], right, out=room[: len(rows)])
-        return float(np.vdot(rows, rows))
+        self._v_squares = 0.0
+        for start in range(0, len(self._lying), len(self._block)):
+            rows = self._lying[start : start + len(self._block)]
+            rows += np.matmul(left[start : start + len(rows)], right, out=self._block[: len(rows)])
+            self._v_squares += float(np.vdot(rows, rows))
 
     def _fold(self) -> None:
         self.v *= self.scale
@@ -285,15 +270,6 @@ class _Weights:
         if self._turned:
             self._w[...] = self.v
         self._v_squares = float(np.vdot(self._w, self._w))
-
-
-def _product(a: Array, b: Array, out: Array) -> None:
-    """out = a @ b, some rows of it at a time."""
-
-    def fill(rows: slice) -> None:
-        np.matmul(a[rows], b, out=out[rows])
-
-    products_in_parts(fill, len(out), a.size * b.shape[1])
 
 
 def _rows(X: Array, features: int, dtype: np.dtype[Any]) -> Array:

@@ -153,3 +153,12 @@ def test_a_rate_of_numpys_own_changes_no_dtype(name: str) -> None:
     for key, w in ours.params.items():
         assert theirs.params[key].dtype == np.float32
         np.testing.assert_array_equal(theirs.params[key], w)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int32, np.uint64])
+@pytest.mark.parametrize("name", ["two_layer", "convnet"])
+def test_labels_of_any_whole_number_type_are_the_same_labels(name: str, kind: Any) -> None:
+    X = np.random.default_rng(0).standard_normal((100, *SHAPES[name]))
+    y = np.random.default_rng(1).integers(0, 5, 100)
+    losses = [fuse(make(name, np.float64)).step(X, labels, 0.1) for labels in (y, y.astype(kind))]  # type: ignore[union-attr]
+    assert losses[0] == losses[1]
