@@ -28,13 +28,10 @@ class _Alone:
 _state = _Alone()
 
 
-def available() -> int:
-    """How many threads products take while nobody is inside `one_thread`; 1 where BLAS cannot be asked."""
-    control = _control()
-    if control is None:
-        return 1
+def held() -> int:
+    """How many threads BLAS had before it was held to one; 0 while it is not."""
     with _state.lock:
-        return _state.before if _state.callers else control[0]()
+        return _state.before if _state.callers else 0
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """Sweeps over large arrays, shared out over threads: NumPy lets go of the interpreter's lock while it sweeps.
 
-Matrix products are shared out likewise, where their BLAS can be told to take one thread a part (`_blas`); else it
-brings its own. A part is some rows of an array, no two parts write to one place, and what a row becomes depends on
-that row alone: the results are the same bits however many threads there are. Threads start and end within the call,
-so a process may fork at any time.
+Matrix products bring threads of their own; within `own_threads` they are shared out likewise. A part is some rows of an
+array, no two parts write to one place, and what a row becomes depends on that row alone: the results are the same bits
+however many threads there are. Threads start and end within the call, so a process may fork at any time.
 """
 
 import os
@@ -15,7 +14,7 @@ from itertools import pairwise
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from ._blas import available, one_thread
+from ._blas import held, one_thread
 
 __all__ = ["set_threads", "threads"]
 
@@ -58,19 +57,17 @@ def in_parts(work: Callable[[slice], T], length: int, size: int) -> list[T]:
 def products_in_parts(work: Callable[[slice], T], length: int, operations: int) -> list[T]:
     """`in_parts` for work that is matrix products above all: operations is how many multiplications it takes.
 
-    In each part a product takes one thread. Where BLAS cannot be told so, or has one thread anyway, all is one part.
+    Only while `own_threads` holds BLAS to one thread, and as many parts as it had threads: else all is one part.
     """
-    most = min(threads(), length, available())
-    if (count := min(most, operations // (LEAST * A_SWEEP))) <= 1:
-        return _shared_out(work, length, 1)
-    with one_thread():
-        return _shared_out(work, length, count)
+    most = min(threads(), length, held())
+    return _shared_out(work, length, max(1, min(most, operations // (LEAST * A_SWEEP))))
 
 
 def own_threads() -> AbstractContextManager[None]:
-    """While inside, products that are not shared out take one thread, where there are several.
+    """While inside, products take one thread each and are shared out, where there are several threads.
 
-    BLAS's own would go on turning after each product, in the way of what comes next.
+    It pays where memory is kept: threads that all ask the system for fresh memory wait for each other. BLAS's own
+    threads would go on turning after each product, in the way of what comes next.
     """
     return one_thread() if threads() > 1 else nullcontext()
 

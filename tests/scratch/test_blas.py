@@ -24,13 +24,13 @@ def fail_inside() -> None:
         with _blas.one_thread():
             assert blas_threads() == {1}
         assert blas_threads() == {1}
-        assert _blas.available() == 3
+        assert _blas.held() == 3
         raise KeyError
 
 
 def test_inside_it_is_one_thread_and_afterwards_what_it_was() -> None:
     with threadpool_limits(3):
-        assert _blas.available() == 3
+        assert _blas.held() == 0
         with pytest.raises(KeyError):
             fail_inside()
         assert blas_threads() == {3}
@@ -58,23 +58,29 @@ def test_the_last_of_several_callers_puts_it_back() -> None:
 def test_a_child_forked_meanwhile_is_not_held_to_one_thread() -> None:
     with threadpool_limits(2), _blas.one_thread():
         if (child := os.fork()) == 0:
-            os._exit(0 if _blas.available() == 2 and blas_threads() == {2} else 1)
+            os._exit(0 if _blas.held() == 0 and blas_threads() == {2} else 1)
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_products_are_shared_out_only_as_far_as_blas_had_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def parts() -> list[set[int]]:
+    return products_in_parts(lambda _: blas_threads(), 6, 10**6)
+
+
+def test_products_are_shared_out_only_while_blas_is_held_and_as_far_as_it_had_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(_threads, "LEAST", 1)
     scratch.set_threads(3)
     try:
-        for count, parts in ((1, 1), (2, 2), (5, 3)):
+        for count, expected in ((1, 1), (2, 2), (5, 3)):
             with threadpool_limits(count):
-                assert products_in_parts(lambda _: blas_threads(), 6, 10**6) == [{1}] * parts
-        with threadpool_limits(2), own_threads():
-            assert blas_threads() == {1}
+                assert parts() == [{count}]
+                with own_threads():
+                    assert parts() == [{1}] * expected
         scratch.set_threads(1)
         with threadpool_limits(2), own_threads():
-            assert blas_threads() == {2}
+            assert parts() == [{2}]
     finally:
         scratch.set_threads(None)
 
