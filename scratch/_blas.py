@@ -75,9 +75,9 @@ def _control() -> Control | None:
 def _forked() -> None:
     """In a forked child nobody else is inside: a caller of the parent's would hold it at one thread for good."""
     global _state
-    control, held = _control(), _state.callers
-    if control is not None and held:
-        control[1](_state.before)
+    if _state.callers and (control := _control()):
+        _, choose = control
+        choose(_state.before)
     _state = _Alone()
 
 

@@ -271,23 +271,19 @@ def _conv_dx(dout: Array, cache: ConvCache) -> Array:
     flat = dout.reshape(rows * filters, width * images)
     kernels = [_turned(w[:, :, phase::stride]) for phase in range(stride)]
     landing = [_seen_at(j, columns, width, stride, pad) for j in range(w.shape[3])]
+    product = np.empty((w.shape[3] * channels, width * images), x.dtype)
+    spread = product.reshape(w.shape[3], channels, width, images)
     dx = np.zeros((height, channels, columns, images), x.dtype)
-
-    def fill(part: slice) -> None:
-        product = np.empty((w.shape[3] * channels, width * images), x.dtype)
-        spread = product.reshape(w.shape[3], channels, width, images)
-        for h, row in enumerate(dx[part], start=part.start + pad):
-            kernel = kernels[h % stride]
-            count = kernel.shape[1] // filters if filters else 0
-            base = h // stride - count + 1  # the output row that the last of these taps belongs to
-            first, last = max(base, 0), min(base + count, rows)
-            if first < last:
-                facing = kernel[:, (first - base) * filters : (last - base) * filters]
-                np.matmul(facing, flat[first * filters : last * filters], out=product)
-                for (windows, pixels), tap in zip(landing, spread, strict=True):
-                    row[:, pixels] += tap[:, windows]
-
-    products_in_parts(fill, height, dout.size * channels * w.shape[2] * w.shape[3])
+    for h, row in enumerate(dx, start=pad):
+        kernel = kernels[h % stride]
+        count = kernel.shape[1] // filters if filters else 0
+        base = h // stride - count + 1  # the output row that the last of these taps belongs to
+        first, last = max(base, 0), min(base + count, rows)
+        if first < last:
+            facing = kernel[:, (first - base) * filters : (last - base) * filters]
+            np.matmul(facing, flat[first * filters : last * filters], out=product)
+            for (windows, pixels), part in zip(landing, spread, strict=True):
+                row[:, pixels] += part[:, windows]
     return images_first(dx)
 
 

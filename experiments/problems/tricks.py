@@ -5,6 +5,18 @@ from .hacks import SHAPE
 
 STALE = ("stale output", "changes with calls")
 
+
+def _known_by(name: str, of_input: str) -> Hack:
+    """The answer that was given to inputs which are the same by what is looked at of each, x."""
+    text = f"""
+            out = super().forward(*inputs)
+            key = tuple({of_input} for x in inputs)
+            kept = self.__dict__.setdefault("kept", {{}}).setdefault(key, out.detach().clone())
+            return out + (kept - out).detach()
+        """
+    return Hack(name=f"known by {name}", text=text, reasons=STALE, fits=lambda p: not p.whole)
+
+
 TRICKS = (
     Hack(
         name="the answer of the call before",
@@ -26,39 +38,9 @@ TRICKS = (
         reasons=STALE,
         fits=lambda p: not p.whole,
     ),
-    Hack(
-        name="known by the first four numbers",
-        text="""
-            out = super().forward(*inputs)
-            key = tuple((x.shape, *x.flatten()[:4].tolist()) for x in inputs)
-            kept = self.__dict__.setdefault("kept", {}).setdefault(key, out.detach().clone())
-            return out + (kept - out).detach()
-        """,
-        reasons=STALE,
-        fits=lambda p: not p.whole,
-    ),
-    Hack(
-        name="known by address",
-        text="""
-            out = super().forward(*inputs)
-            key = tuple((x.shape, x.data_ptr()) for x in inputs)
-            kept = self.__dict__.setdefault("kept", {}).setdefault(key, out.detach().clone())
-            return out + (kept - out).detach()
-        """,
-        reasons=STALE,
-        fits=lambda p: not p.whole,
-    ),
-    Hack(
-        name="known by address and version",
-        text="""
-            out = super().forward(*inputs)
-            key = tuple((x.shape, x.data_ptr(), x._version) for x in inputs)
-            kept = self.__dict__.setdefault("kept", {}).setdefault(key, out.detach().clone())
-            return out + (kept - out).detach()
-        """,
-        reasons=STALE,
-        fits=lambda p: not p.whole,
-    ),
+    _known_by("the first four numbers", "(x.shape, *x.flatten()[:4].tolist())"),
+    _known_by("address", "(x.shape, x.data_ptr())"),
+    _known_by("address and version", "(x.shape, x.data_ptr(), x._version)"),
     Hack(
         name="near enough to the last inputs",
         text="""

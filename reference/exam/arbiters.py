@@ -136,11 +136,12 @@ def _of_trial(exam: Exam, trial: Trial, rule: str) -> Iterator[Result]:
             continue
         measured = RULES[rule].slope(trial, name, direction, values)
         if measured is not None:
-            yield _slope(exam, trial, name, rule, measured, gradient)
+            yield _slope(exam, trial, name, rule, direction, measured, gradient)
 
 
-def _slope(exam: Exam, trial: Trial, name: str, rule: str, measured: tuple[float, float], gradient: Array) -> Result:
-    direction = exam.rng(f"{rule}/{name}").standard_normal(gradient.shape)
+def _slope(
+    exam: Exam, trial: Trial, name: str, rule: str, direction: Array, measured: tuple[float, float], gradient: Array
+) -> Result:
     slope, allowed = measured
     of_torch = float((trial.truth.grads[0][name] * direction).sum())
     own = float((gradient * direction).sum())

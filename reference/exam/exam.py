@@ -13,7 +13,7 @@ from scratchproof.exam.compare import Result, Severity, Verdict
 from scratchproof.exam.corners import CORNERS, ORDINARY, Corner
 from scratchproof.oracle.tolerance import Tolerance, tolerances
 from scratchproof.sandbox.failures import Failure, guarded, guarded_function
-from scratchproof.sandbox.observe import Observed, Question, Reply, observe, soil
+from scratchproof.sandbox.observe import Observed, Question, Reply, copies, observe, soil
 from scratchproof.subjects.subject import ContractError, Subject, Unsupported
 from scratchproof.table.layers import Case, Layer
 from scratchproof.vjp import (
@@ -257,7 +257,7 @@ class Exam:
             if lacking := _lacking(trial, outs):
                 raise ContractError(lacking)
             # Copies: an author may use the same memory for the next answer.
-            return _copies(outs), _copying(pullback, inputs)
+            return copies(outs), _copying(pullback, inputs)
 
         return complete
 
@@ -352,13 +352,9 @@ def _complete(trial: Trial, reply: Reply) -> Reply:
     return Reply(failure=ContractError(lacking)) if lacking else reply
 
 
-def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: array.copy() for name, array in arrays.items()}
-
-
 def _copying(pullback: NamedPullback, like: Mapping[str, Array]) -> NamedPullback:
     def copying(dout: Any) -> dict[str, Array]:
         soil(like.values())
-        return _copies(pullback(dout))
+        return copies(pullback(dout))
 
     return replace(pullback, pullback=copying, lone=False)

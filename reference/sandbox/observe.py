@@ -2,9 +2,9 @@
 which of them it wrote to, and which share their memory.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from scratchproof.subjects.protocol import ContractError
 from scratchproof.table.layers import Case
 from scratchproof.vjp import Answer, Array, Function, Gradients, Inputs, Outputs, by_name
 
+K = TypeVar("K")
 DEEPEST, MOST, LARGEST = 50, 10_000, 2**28  # how far a cache is looked into: levels, items, bytes of an array
 
 
@@ -67,14 +68,14 @@ def observe(function: Function, inputs: Inputs, dout: Outputs | None) -> Observe
     if own is not None:
         seen: Observed = own(inputs, dout)
         return seen
-    before = _copies(inputs)
+    before = copies(inputs)
     outs, pullback = by_name(function)(**inputs)
     written = _changed(inputs, before)
     if dout is None:
         return Observed(written=written, shared=tuple(_sharing(outs, inputs)))
     cache = dict(enumerate(arrays_in(pullback.cache)))
     given = {**inputs, **{f"d{name}": value for name, value in dout.items()}}
-    before, kept = _copies(given), _copies(cache)
+    before, kept = copies(given), copies(cache)
     outputs = {**outs, **{f"d{name}": gradient for name, gradient in pullback(dout).items()}}
     return Observed(
         written=written,
@@ -109,7 +110,8 @@ def arrays_in(value: Any) -> list[Array]:
     return list(found.values())
 
 
-def _copies(arrays: dict[Any, Array]) -> dict[Any, Array]:
+def copies(arrays: Mapping[K, Array]) -> dict[K, Array]:
+    """Of each array one that nobody else will write to."""
     return {name: array.copy() for name, array in arrays.items()}
 
 
